@@ -78,7 +78,7 @@ lock: setup ## pin what envs/*.in ask for, with hashes
 
 docs: setup ## write the schema and the tables that are made from the code
 	$(BIN)/python -m sessionscribe.config.docs
-	$(BIN)/python -m sessionscribe.artifacts.docs
+	$(BIN)/python docs/records.py
 
 notebooks: .full ## make notebooks/*.ipynb of their sources
 	$(BIN)/python notebooks/build.py

@@ -15,54 +15,47 @@ whisperX needs its own environment (about 7 GB), because its pins differ from ou
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 import re
-import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import jiwer
 import numpy as np
 import soundfile
-from common import ROOT, make_project, run_pipeline, timed
+from common import ROOT
 from faster_whisper.audio import decode_audio
 from rapidfuzz.distance import LCSseq
+from recordings import CONVERSATIONS, FOLDERS, MEETINGS, READ, Recording, recordings
+from systems import (
+    BATCHED,
+    OURS,
+    PYANNOTE,
+    SEQUENTIAL,
+    SYSTEMS,
+    WHISPERX,
+    WORK,
+    Run,
+    fetched,
+    ours,
+    peer,
+    settings,
+    start_costs,
+)
 
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.engines import models
-from sessionscribe.engines.fetch import ensure, ensure_speech
 from sessionscribe.evaluation.evaluate import Options, measures, score_session
 from sessionscribe.evaluation.intervals import Bootstrap
+from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.evaluation.speakers import speaker_errors
-from sessionscribe.formats.references import read_file
-from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance, joined
+from sessionscribe.evaluation.words import outside
+from sessionscribe.formats.utterances import PlainTranscript
 from sessionscribe.manifest.sources import slug
-from sessionscribe.stages.ingest.ingest import probe
 
-SHARED = Path(os.environ.get("SESSIONSCRIBE_SHARED", ROOT.parent / "shared")) / "data"
-READ, MEETINGS, CONVERSATIONS = "read speech", "meetings", "conversations"
-FOLDERS = {
-    READ: [SHARED / "librispeech", SHARED / "librivox"],
-    MEETINGS: [SHARED / "ami", SHARED / "misc"],
-    CONVERSATIONS: [ROOT / "build/natural/conversations"],
-}
-OURS = "ours"
-SEQUENTIAL, BATCHED, WHISPERX, PYANNOTE = "sequential", "batched", "whisperx", "pyannote"
-SYSTEMS = {
-    OURS: "**ours**",
-    SEQUENTIAL: "faster-whisper",
-    BATCHED: "faster-whisper, batched",
-    WHISPERX: "whisperX, no alignment",
-    PYANNOTE: "pyannote alone",
-}
 LOST = 3
 """Least number of deletions in a row that count as lost words."""
 LONG_S = 299.0
@@ -71,139 +64,10 @@ CUT_S, FEW = 120.0, 2
 """Least length, in seconds, and number of the recordings that are cut or made worse."""
 HARD = re.compile("quick|similar")
 """Names of conversations that are too hard for diarization: quick turns, similar voices."""
-WORK = ROOT / "build/accuracy"
 PLAIN = Options(bootstrap=Bootstrap(resamples=0))
 MARKS = ("<!-- accuracy: made by `make evaluate` -->", "<!-- end of accuracy -->")
 
-
-@dataclass(frozen=True)
-class Recording:
-    """Audio with its words or at least its turns; ``duration_s`` in seconds."""
-
-    name: str
-    path: Path
-    duration_s: float
-    truth: PlainTranscript
-
-
 Kinds = Mapping[str, Sequence[Recording]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A system's transcripts, and the CPU seconds of its processes: for words, and with speakers.
-
-    ``start_cpu_s``, for starting and loading the speech model, is not included in the others.
-    """
-
-    heard: Mapping[str, PlainTranscript]
-    speech_cpu_s: float | None
-    cpu_s: float | None
-    start_cpu_s: float = 0.0
-
-
-Costs = tuple[float, float]
-"""CPU seconds until the words are finished, and until everything is."""
-
-
-def recordings(folders: Iterable[Path]) -> Iterator[Recording]:
-    """Find recordings with a reference, except for those that something was tuned on (``dev-``)."""
-    for path in sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir()):
-        if path.suffix in (".flac", ".wav") and not path.stem.startswith("dev-") and (said := truth(path)):
-            yield Recording(slug(path.stem), path, probe(path).duration_s, said)
-
-
-def truth(audio: Path) -> PlainTranscript | None:
-    """Return the reference beside a recording: NAME.json (words), NAME.rttm, reference.rttm (turns)."""
-    plain = unicodedata.normalize("NFKD", audio.stem).encode("ascii", "ignore").decode()
-    parts = [_words_of(path) for path in [audio.with_suffix(".json")] if path.is_file()]
-    for path in (audio.with_suffix(".rttm"), audio.with_name("reference.rttm")):
-        if path.is_file():
-            parts += [said for said in read_file(path) if said.session == plain]
-    return next(iter(joined(replace(part, session=plain) for part in parts).values()), None)
-
-
-def _words_of(path: Path) -> PlainTranscript:
-    """Read utterances (speaker, start, stop, text, words), or one of them as pocketsphinx writes it."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(content, dict):
-        heard = [(re.sub(r"\(\d+\)$", "", w["t"]), w["b"], w["b"] + w["d"]) for w in content["w"]]
-        heard = [word for word in heard if word[0][0] not in "<["]
-        content = [{"text": content["t"], "start": content["b"], "stop": content["d"], "words": heard}]
-    utterances = []
-    for said in content:
-        who = said.get("speaker")
-        words = tuple(PlainWord(*word, speaker=who) for word in said.get("words", ()))
-        utterances.append(Utterance(said["text"], said["start"], said["stop"], who, words))
-    return PlainTranscript(path.stem, utterances=tuple(utterances), language="en")
-
-
-def fetched(speech: str, diarization: str) -> dict[str, str]:
-    """Return the folders of both models; fetch them if necessary."""
-    words = ensure_speech(models.resolve(speech, models.WHISPER, setting="--speech"), say=print)
-    name = models.resolve(diarization, models.DIARIZATION, setting="--diarization")
-    speakers = ensure(name, "diarization pipeline", "--diarization", say=print)
-    return {"speech": str(words.resolve()), "diarization": str(speakers.resolve())}
-
-
-def settings(folders: Mapping[str, str]) -> dict[str, Any]:
-    """Return our settings: the defaults except for the models, the language and the CPU."""
-    whisper = {"model": folders["speech"], "device": "cpu", "compute_type": "int8", "language": "en"}
-    return {"transcribe": whisper, "diarize": {"model": folders["diarization"], "device": "cpu"}}
-
-
-def ours(
-    of: Sequence[Recording],
-    options: dict[str, Any],
-    project: Path,
-    *,
-    start: Costs = (0.0, 0.0),
-    speakers: bool = True,
-) -> Run:
-    """Transcribe recordings by `sessionscribe run`: the words first, then speakers and exports if wanted."""
-    words, both = costs({one.name: one.path for one in of}, options, project, speakers=speakers)
-    made = project / "results" / ("diarize" if speakers else "merge")
-    heard = {one.name: read_file(made / f"{one.name}.json")[0] for one in of}
-    return Run(heard, words - start[0], both - start[1] if speakers else None, start[0])
-
-
-def costs(
-    paths: Mapping[str, Path], options: dict[str, Any], project: Path, *, speakers: bool = True
-) -> Costs:
-    """Transcribe sessions in a new project; return the costs."""
-    shutil.rmtree(project, ignore_errors=True)
-    project.mkdir(parents=True)
-    make_project(project, paths, options)
-    words = run_pipeline(project, "--stage", "merge")["cpu_s"]
-    return words, words + (run_pipeline(project)["cpu_s"] if speakers else 0.0)
-
-
-def start_costs(of: Sequence[Recording], options: dict[str, Any]) -> Costs:
-    """Return the costs of starting and loading models: those that do not double with the recordings."""
-    once, twice = (
-        costs({f"{one.name}-{n}": one.path for one in of for n in range(times)}, options, WORK / "start")
-        for times in (1, 2)
-    )
-    return 2 * once[0] - twice[0], 2 * once[1] - twice[1]
-
-
-def peer(name: str, of: Sequence[Recording], folders: Mapping[str, str], python: Path) -> Run:
-    """Return a peer's transcripts; it only hears recordings that it has not heard before."""
-    cache = WORK / "peers"
-    cache.mkdir(parents=True, exist_ok=True)
-    settings = {**folders, "identity": {use: models.identity(path) for use, path in folders.items()}}
-    command = [str(python), str(ROOT / "benchmarks/peers.py"), name, str(cache), json.dumps(settings)]
-    _, printed = timed([*command, *(str(one.path) for one in of)], ROOT, PYTHONPATH=str(ROOT / "scripts"))
-    found = json.loads(printed.splitlines()[-1])
-    paths = {one.name: Path(found[str(one.path)]) for one in of}
-    figures = [json.loads(path.read_text(encoding="utf-8")) for path in paths.values()]
-    start_cpu_s = max(one["start_cpu_s"] for one in figures)
-    cpu_s = sum(one["cpu_s"] for one in figures)
-    speech_cpu_s = sum(one.get("speech_cpu_s", one["cpu_s"]) for one in figures)
-    heard = {session: read_file(path)[0] for session, path in paths.items()}
-    if name == PYANNOTE:
-        return Run({session: replace(said, utterances=None) for session, said in heard.items()}, None, cpu_s)
-    return Run(heard, speech_cpu_s, cpu_s if name == WHISPERX else None, start_cpu_s)
 
 
 def figures(of: Iterable[Recording], heard: Mapping[str, PlainTranscript]) -> dict[str, float]:
@@ -215,14 +79,27 @@ def figures(of: Iterable[Recording], heard: Mapping[str, PlainTranscript]) -> di
     if "start_median_s" in found:
         values["start"] = found["start_median_s"].value
     if "wer" in found:
-        hours = sum(one.duration_s for one, score in scores if score.words) / 3600
-        runs = [n for _, score in scores if score.words for n in score.words.deletion_runs if n >= LOST]
+        spoken = [one for one, score in scores if "wer" in score.counts]
+        hours = _seconds(spoken) / 3600
+        runs = [n for one in spoken for n in deletion_runs(one.truth, heard[one.name]) if n >= LOST]
         values |= {"lost": sum(runs) / hours, "longest": max(runs, default=0)}
         values["invented"] = found["wer"].counts["insertions"] / hours
     if "der" in found:
         counts = found["der"].counts
         values |= {"sessions": counts["sessions"], "right": counts["sessions_with_right_count"]}
     return values
+
+
+def deletion_runs(truth: PlainTranscript, heard: PlainTranscript) -> Iterator[int]:
+    """Yield the lengths of runs of deleted words."""
+    chosen = normaliser(heard.language or truth.language)
+    sides = (
+        " ".join(word for part in said.utterances or () for word in chosen.words(part.text))
+        for said in (truth, outside(heard, truth.ignored))
+    )
+    for chunk in jiwer.process_words(*sides).alignments[0]:
+        if chunk.type == "delete":
+            yield chunk.ref_end_idx - chunk.ref_start_idx
 
 
 Results = Mapping[str, Mapping[str, Run]]
@@ -381,9 +258,8 @@ def bars_of_speakers(kinds: Kinds, results: Results) -> Iterator[Bar]:
     for run in results.values():
         for name, theirs in run[PYANNOTE].heard.items():
             apart = speaker_errors(theirs, run[OURS].heard[name])
-            most = (
-                max(most, 1000 * apart.errors.sum() / max(1, len(theirs.turns or ()))) if apart else math.inf
-            )
+            each = 1000 * apart.der.errors.sum() / max(1, len(theirs.turns or ())) if apart else math.inf
+            most = max(most, each)
     yield "turns are bare pyannote's with the same pipeline, to 1 ms", f"{most:.1f} ms a turn", most <= 1
     if ordinary := [
         one for one in kinds.get(CONVERSATIONS, ()) if _people(one.truth) > 1 and not HARD.search(one.name)

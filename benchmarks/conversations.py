@@ -6,7 +6,6 @@ forms a recording and a model of the tests, for which nothing has to be made or 
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from bisect import bisect
@@ -21,10 +20,10 @@ import soundfile
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from accuracy import CONVERSATIONS, FOLDERS, recordings
 from common import SPEECH_MODEL, TOY
-
 from natural_voices.media import read_audio
+from recordings import CONVERSATIONS, FOLDERS, recordings
+
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript, Word
 from sessionscribe.artifacts.merged import Merged
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
@@ -32,7 +31,7 @@ from sessionscribe.config.settings import Config, load
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.fetch import ensure_speech
 from sessionscribe.evaluation.normalise import normaliser
-from sessionscribe.formats.transcripts import from_truth
+from sessionscribe.formats.references import read_file
 from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
 from sessionscribe.stages.merge.merge import merge_transcript
 from sessionscribe.stages.transcribe.transcribe import transcribe_chunk
@@ -81,11 +80,11 @@ def natural(minutes: float) -> Iterator[Piece]:
 
 def short_session() -> Piece:
     """Return the live session of the tests, which has two minutes."""
-    content = json.loads((TOY / "truth/live.json").read_text(encoding="utf-8"))
+    (said,) = read_file(TOY / "truth/live.json")
     audio = np.concatenate([read_audio(path) for path in sorted((TOY / "recordings/live").iterdir())])
-    length = round(content["duration_s"] * SAMPLE_RATE)
+    length = round((said.duration_s or 0.0) * SAMPLE_RATE)
     audio = np.pad(audio[:length], (0, max(0, length - len(audio))))
-    return audio, from_truth(content).utterances or ()
+    return audio, said.utterances or ()
 
 
 def truth(name: str, utterances: Sequence[Utterance], samples: int) -> PlainTranscript:

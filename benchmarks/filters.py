@@ -2,7 +2,7 @@
 
     python benchmarks/filters.py [--model base]
 
-Recordings with a reference (`accuracy.py` finds them) show which of the removed words were right; sounds
+Recordings with a reference (`recordings.py` finds them) show which of the removed words were right; sounds
 without intelligible speech (`make natural` makes noise, silence, music, typing, reversed speech) show what is
 still invented. Our pipeline runs on them with default settings; the CPU is that of the transcription.
 """
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
-from accuracy import FOLDERS, WORK, Recording, recordings
 from common import ROOT, make_project, run_pipeline
+from recordings import FOLDERS, Recording, recordings
+from systems import WORK
 
 from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.manifest.sources import slug

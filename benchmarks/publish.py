@@ -102,14 +102,14 @@ def fill(path: Path, chunks: int, chance: random.Random) -> None:
         path.write_bytes(chance.randbytes(size) + b"PK\5\6" + bytes(18))
         return
     content = {
+        "schema_version": 2,
+        "session": path.parts[2].partition(".")[0],
         "layout": "recording",
         "duration_s": 600.0 * chunks,
         "language": "en",
-        "segments": [],
-        "speakers": [],
-        "engines": [],
+        **{name: [] for name in ("segments", "speakers", "turns", "gaps", "engines")},
+        "flags": [chance.randbytes(size // 2).hex()],
         "diarization": "none",
-        "text": chance.randbytes(size // 2).hex(),
     }
     path.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
 

@@ -32,9 +32,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import conversations
 from conversations import Piece, Recording, paired, rounded
-
 from natural_voices.media import audio_frames
 from natural_voices.signals import noise_floor
+
 from sessionscribe.artifacts.merged import Merged
 from sessionscribe.artifacts.plan import chunk_count
 from sessionscribe.artifacts.recording import Ingest

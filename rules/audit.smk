@@ -1,8 +1,8 @@
-"""audit: is all of a session in its transcript, and what of it needs a second look?"""
+"""audit: is all of a session in its transcript, and what needs a second look?"""
 
 
 rule audit_session:
-    """Count words, speech and cuts anew, and say whether the transcript is complete."""
+    """Check independently whether the transcript of a session is complete."""
     input:
         unpack(inputs_of("audit_session")),
     output:

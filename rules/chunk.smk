@@ -1,8 +1,8 @@
-"""chunk: where each track is cut, and how a session's tracks lie on one clock."""
+"""chunk: the chunks of tracks, and the positions of tracks in their session."""
 
 
 rule plan_chunks:
-    """Find speech in a track and cut it in pauses into chunks that tile it exactly."""
+    """Detect the speech of a track and cut it in pauses into chunks that tile it exactly."""
     input:
         unpack(inputs_of("plan_chunks")),
     output:
@@ -24,7 +24,7 @@ rule plan_chunks:
 
 
 rule build_timeline:
-    """Put the tracks of a session on one clock and note the audio it lacks."""
+    """Position the tracks of a session and note missing audio."""
     input:
         unpack(inputs_of("build_timeline")),
     output:

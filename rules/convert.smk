@@ -2,7 +2,7 @@
 
 
 rule convert_audio:
-    """Decode one audio stream of a recording, mix or pick its channels, write FLAC."""
+    """Decode an audio stream of a recording, mix or select its channels, and write FLAC."""
     input:
         unpack(inputs_of("convert_audio")),
     output:
@@ -13,7 +13,7 @@ rule convert_audio:
         "logs/convert/{session}/{track}.log",
     benchmark:
         "logs/convert/{session}/{track}.tsv"
-    # Before further recordings are fetched: what waits in the cache is used first.
+    # Higher than fetch_recording: cached copies are used before more recordings are fetched.
     priority: by_session(1)
     conda:
         "../envs/sessionscribe.yaml"

@@ -1,8 +1,8 @@
-"""correct: names and corrections, laid over what was heard."""
+"""correct: the transcript with names and corrections."""
 
 
 rule correct_transcript:
-    """Lay names and people's corrections over a transcript; what has no place in it any more is listed."""
+    """Apply names and corrections to a transcript; list corrections without a place."""
     input:
         unpack(inputs_of("correct_transcript")),
     output:

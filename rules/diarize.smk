@@ -1,8 +1,8 @@
-"""diarize: who speaks when, and hence who says each word."""
+"""diarize: who speaks when, and who says each word."""
 
 
 rule embed_chunk:
-    """Let the models look at the windows of a stretch of a session: who speaks in them, and how it sounds."""
+    """Run the diarization models on the windows that start in a part of a session."""
     input:
         unpack(inputs_of("embed_chunk")),
     output:
@@ -30,7 +30,7 @@ rule embed_chunk:
 
 
 rule cluster_speakers:
-    """Find whose voice is whose in a whole session, without a GPU; where the tracks are speakers, note that."""
+    """Cluster the speaker embeddings of a session, without a GPU; in multitrack sessions, tracks are speakers."""
     input:
         unpack(inputs_of("cluster_speakers")),
     output:
@@ -55,7 +55,7 @@ rule cluster_speakers:
 
 
 rule assign_speakers:
-    """Give every word its speaker."""
+    """Assign a speaker to every word."""
     input:
         unpack(inputs_of("assign_speakers")),
     output:

@@ -1,8 +1,8 @@
-"""export: finished files."""
+"""export: the finished files."""
 
 
 rule draw_waveform:
-    """Look how loud a session is over its time, for the page that plays it."""
+    """Compute the waveform of a session, for the export html."""
     input:
         unpack(inputs_of("draw_waveform")),
     output:
@@ -24,7 +24,7 @@ rule draw_waveform:
 
 
 rule write_export:
-    """Write the finished transcript in every format that is asked for."""
+    """Write the finished transcript in all requested formats."""
     input:
         unpack(inputs_of("write_export")),
     output:

@@ -1,8 +1,8 @@
-"""ingest: a source file of the manifest, found and checked; copies of remote ones, fetched and let go."""
+"""ingest: check the source files of the manifest, and copy remote ones."""
 
 
 rule fetch_recording:
-    """Check that a recording is there, is what the manifest says and holds audio; copy a remote one."""
+    """Check that a recording matches the manifest and contains audio; copy a remote one."""
     input:
         unpack(inputs_of("fetch_recording")),
     output:

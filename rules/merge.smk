@@ -1,8 +1,8 @@
-"""merge: all chunks of a session as one transcript."""
+"""merge: one transcript from all chunks of a session."""
 
 
 rule merge_transcript:
-    """Merge chunk transcripts and put them on the session's clock."""
+    """Merge chunk transcripts, with times of the session."""
     input:
         unpack(inputs_of("merge_transcript")),
     output:

@@ -1,8 +1,8 @@
-"""name: who is who, by enrolled voices and by the table of names."""
+"""name: speaker names, from enrolled voices and the table of names."""
 
 
 rule embed_voice:
-    """Listen to an enrolment clip: how the person sounds, once for all sessions."""
+    """Compute the embedding of a voice sample, once for all sessions."""
     input:
         unpack(inputs_of("embed_voice")),
     output:
@@ -30,7 +30,7 @@ rule embed_voice:
 
 
 rule name_speakers:
-    """Give the speakers of a session their names, without a model."""
+    """Name the speakers of a session, without a model."""
     input:
         unpack(inputs_of("name_speakers")),
     output:

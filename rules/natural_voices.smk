@@ -15,8 +15,8 @@ min_version("9.0")
 
 BUILD = "build/natural"
 TALKS = f"{BUILD}/conversations"
-CODE = "scripts/natural_voices"
-PYTHON = "PYTHONPATH=scripts build/voices/bin/python -m"
+CODE = "benchmarks/natural_voices"
+PYTHON = "PYTHONPATH=scripts:benchmarks build/voices/bin/python -m"
 TEXTS = {path.stem: str(path) for path in sorted(Path(CODE, "texts").glob("*.txt"))}
 CONVERSATIONS = [name for name in TEXTS if name.startswith(("dev-", "test-"))]
 MAKE_SPEECH = [

@@ -1,8 +1,8 @@
-"""Before anything else: are the models there, and may we use them?"""
+"""preflight: check that all models are available before anything else runs."""
 
 
 rule check_models:
-    """Fetch (where they come from a hub) and check the models that the pending work needs."""
+    """Fetch (from a hub) and check the models that the pending work needs."""
     output:
         report=f"{planning.PREFLIGHT}/{{fp}}.txt",
     log:

@@ -1,8 +1,8 @@
-"""report: what `sessionscribe report` shows. Nothing else asks for it."""
+"""report: the pages of `sessionscribe report`, which nothing else requests."""
 
 
 rule draw_session:
-    """Draw who speaks when and how sure the words are, and write down audit and cost of a session."""
+    """Draw the speakers and the confidence of a session; write pages about its audit and its cost."""
     input:
         unpack(reported_of),
     output:
@@ -56,7 +56,7 @@ rule draw_session:
 
 
 rule list_sessions:
-    """List all sessions with their audit, their times and their cost."""
+    """List all sessions with audit, times and cost."""
     input:
         audits=audits,
     output:

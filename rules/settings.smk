@@ -1,8 +1,8 @@
-"""settings: what each step is told, in a file whose name carries the key of all that determines its outputs."""
+"""settings: the settings file of each step, whose name contains the key of the step's outputs."""
 
 
 rule note_settings:
-    """Write what a step is told to a file whose name carries the key; before that, the step is made due."""
+    """Write the settings file of a step."""
     output:
         settings="results/settings/{session}/{step}.{fp}.json",
     log:

@@ -1,8 +1,8 @@
-"""transcribe: the words of each chunk, in a folder named by all that determines them."""
+"""transcribe: the words of each chunk, in a folder named by their key."""
 
 
 rule detect_language:
-    """Let windows of speech vote for the language of a session, once, or note the given one."""
+    """Detect the language of a session by a vote of windows of speech, or note the given one."""
     input:
         unpack(inputs_of("detect_language")),
     output:
@@ -28,7 +28,7 @@ rule detect_language:
 
 
 rule transcribe_chunk:
-    """Decode one chunk with its context; a pure function of its audio and the settings."""
+    """Decode a chunk; a pure function of its audio and the settings."""
     input:
         unpack(inputs_of("transcribe_chunk")),
     output:

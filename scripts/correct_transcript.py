@@ -19,4 +19,4 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
         output=Path(made["transcript"]),
         report=Path(made["report"]),
     )
-    say("; ".join(say.flags) or "every correction has its place")
+    say("; ".join(say.flags) or "every correction has a place")

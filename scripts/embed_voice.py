@@ -7,7 +7,7 @@ from sessionscribe.jobs.job import job
 from sessionscribe.stages.name.name import embed_voice
 
 settings, made = snakemake.params.settings, dict(snakemake.output.items())
-queued_s = getattr(snakemake, "queued_s", 0.0)  # only a worker says so
+queued_s = getattr(snakemake, "queued_s", 0.0)  # set by workers only
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made, queued_s=queued_s) as say:
     found = embed_voice(
         clip=Path(snakemake.input.clip),

@@ -1,11 +1,12 @@
-"""Executor `aws-batch-warm`: submits as snakemake-executor-plugin-aws-batch does, keeps models loaded there.
+"""Executor `aws-batch-warm`: submits as snakemake-executor-plugin-aws-batch does, and keeps models loaded
+there.
 
 The project's folder is on an EFS file system (snakemake_executor_plugin_warm/submission.py says why), which
-the other plugin cannot mount; it also asks for no GPU, and gives all jobs the same time. The settings stand
-here so that neither a dry run nor any other start of Snakemake needs it.
+the other plugin cannot mount; nor does it request GPUs or individual times. Its settings are defined here, so
+that the plugin is imported only to submit jobs.
 """
 
-# ruff: noqa: UP045 -- Snakemake makes an option of it and knows no `|`
+# ruff: noqa: UP045 -- Snakemake turns these types into options and knows no `|`
 
 from dataclasses import dataclass
 from typing import Optional
@@ -24,16 +25,16 @@ common_settings = SHARED_VOLUME
 class ExecutorSettings(ExecutorSettingsBase):
     """Options of the executor; on the command line they begin with ``--aws-batch-warm-``."""
 
-    region: Optional[str] = option(None, "Region; else what AWS's own settings say")
+    region: Optional[str] = option(None, "Region. Default: that of your AWS configuration")
     job_queue: Optional[str] = option(None, "Queue (name or ARN) of machines with a GPU", required=True)
     cpu_job_queue: Optional[str] = option(
-        None, "Queue of machines without one, for jobs without a model; else the same"
+        None, "Queue (name or ARN) for jobs without a model. Default: the same queue"
     )
     file_system: Optional[str] = option(
         None, "EFS file system (fs-…) with the project's folder", required=True
     )
-    mount_path: str = option("/sessionscribe", "Where containers mount it")
-    job_role: Optional[str] = option(None, "ARN of the role of the containers, if any")
+    mount_path: str = option("/sessionscribe", "Where containers mount the file system")
+    job_role: Optional[str] = option(None, "ARN of the containers' role")
 
 
 Executor = stand_in(f"{__name__}.executor", "snakemake-executor-plugin-aws-batch")

@@ -1,4 +1,4 @@
-"""The executor proper: a submission is a job definition of its own, with volume, GPU and time."""
+"""The executor itself: each submission gets a job definition with volume, GPU and time limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Executor(ContainerSubmission, BatchExecutor):
     runner = "aws-batch"
 
     def __post_init__(self) -> None:
-        """Connect, and ask after jobs as often as the profile says, not every five seconds."""
+        """Connect, and check jobs as often as the profile says instead of every five seconds."""
         super().__post_init__()
         self.next_seconds_between_status_checks = None
 
@@ -37,7 +37,7 @@ class Executor(ContainerSubmission, BatchExecutor):
         made = SubmittedJobInfo(job, aux={})
         try:
             registered = self.batch_client.register_job_definition(**what)
-            # By this name the plugin removes it, with the secrets in it, when the job ends or is cancelled.
+            # The plugin uses this to remove it, with its secrets, when the job ends or is cancelled.
             made.aux["job_definition_arn"] = registered["jobDefinitionArn"]
             made.external_jobid = self.batch_client.submit_job(
                 jobName=name,
@@ -63,7 +63,7 @@ class Executor(ContainerSubmission, BatchExecutor):
 def definition(
     job: Any, command: str, image: str, settings: Any, environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the job definition of a submission, as AWS Batch's RegisterJobDefinition takes it."""
+    """Return the job definition of a submission: the arguments of AWS Batch's RegisterJobDefinition."""
     needs = {"VCPU": int(job.resources.get("_cores", 1)), "MEMORY": int(job.resources.get("mem_mb", 2000))}
     if gpus := int(job.resources.get("gpu", 0)):
         needs["GPU"] = gpus
@@ -90,6 +90,6 @@ def definition(
         "type": "container",
         "platformCapabilities": ["EC2"],
         "containerProperties": container,
-        # The container ends itself before; this is for one that cannot.
+        # For a container that does not end by itself.
         "timeout": {"attemptDurationSeconds": time_limit_s(job) + 2 * KILL_AFTER_S},
     }

@@ -1,4 +1,4 @@
-"""The executor proper: a submission is a Batch job of one container, with share, GPU and time."""
+"""The executor itself: each submission is a Batch job of one container, with share, GPU and time limit."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_executor_plugin_warm.submission import KILL_AFTER_S, ContainerSubmission, time_limit_s
 
 NOT_BEGUN = ("STATE_UNSPECIFIED", "QUEUED", "SCHEDULED")
-# Where Container-Optimized OS keeps the driver that Batch installs, and where containers look for it.
 DRIVER = ("/var/lib/nvidia/lib64:/usr/local/nvidia/lib64", "/var/lib/nvidia/bin:/usr/local/nvidia/bin")
+"""Volumes: where Container-Optimized OS has the driver, and where containers expect it."""
 
 
 class Executor(ContainerSubmission, BatchExecutor):
@@ -38,14 +38,14 @@ class Executor(ContainerSubmission, BatchExecutor):
             created = self.batch.create_job(parent=where, job=what, job_id=name)
         except GoogleAPIError as error:
             raise WorkflowError(f"Google Batch refuses {job.name}: {error}") from None
-        # The plugin wants a file for what Cloud Logging has of a job.
+        # The plugin requires a file for the log of a job in Cloud Logging.
         log = Path(".snakemake/googlebatch_logs") / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         aux = {"batch_job": created, "logfile": str(log), "last_seen": None}
         self.report_job_submission(SubmittedJobInfo(job, external_jobid=created.name, aux=aux))
 
     def save_finished_job_logs(self, job_info: Any, **how: Any) -> None:
-        """Fetch what Cloud Logging has of a job that failed; logs of the rules are on the share anyway."""
+        """Fetch the log of a failed job from Cloud Logging; logs of rules are on the share anyway."""
         state = self.batch.get_job(name=job_info.external_jobid).status.state
         if state == batch_v1.JobStatus.State.FAILED:
             super().save_finished_job_logs(job_info, **how)
@@ -84,7 +84,7 @@ def batch_job(
             cpu_milli=1000 * int(job.resources.get("_cores", 1)),
             memory_mib=int(job.resources.get("mem_mb", 2000)),
         ),
-        # The container ends itself before; this is for one that cannot.
+        # For a container that does not end by itself.
         max_run_duration=Duration(seconds=time_limit_s(job) + 2 * KILL_AFTER_S),
     )
     instance = batch_v1.AllocationPolicy.InstancePolicy(
@@ -110,6 +110,6 @@ def batch_job(
     return batch_v1.Job(
         task_groups=[batch_v1.TaskGroup(task_spec=task, task_count=1)],
         allocation_policy=policy,
-        labels={"app": "sessionscribe"} | settings.labels,
+        labels={"app": "sessionscribe"},
         logs_policy=batch_v1.LogsPolicy(destination=batch_v1.LogsPolicy.Destination.CLOUD_LOGGING),
     )

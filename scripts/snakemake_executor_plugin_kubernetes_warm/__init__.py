@@ -1,11 +1,11 @@
-"""Executor `kubernetes-warm`: submits to Kubernetes as its plugin does, keeps models loaded in a pod.
+"""Executor `kubernetes-warm`: submits to Kubernetes as its plugin does, and keeps models loaded in a pod.
 
 The project's folder is on a persistent volume (snakemake_executor_plugin_warm/submission.py says why). The
-settings are those of snakemake-executor-plugin-kubernetes; they stand here so that neither a dry run nor any
-other start of Snakemake needs it.
+settings are those of snakemake-executor-plugin-kubernetes; they are defined here, so that the plugin is
+imported only to submit jobs.
 """
 
-# ruff: noqa: UP045 -- Snakemake makes an option of it and knows no `|`
+# ruff: noqa: UP045 -- Snakemake turns these types into options and knows no `|`
 
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
@@ -22,17 +22,17 @@ common_settings = SHARED_VOLUME
 
 
 class Volume(NamedTuple):
-    """A persistent volume claim, and where it is mounted in each pod."""
+    """A persistent volume claim and its mount point."""
 
     name: str
     path: str
 
 
 def parse_volumes(given: list[str]) -> list[Volume]:
-    """Return the volumes of `claim:/path` entries.
+    """Return the volumes in `claim:/path` entries.
 
     Raises:
-        WorkflowError: an entry is none.
+        WorkflowError: an entry is not of this form.
     """
     volumes = [Volume(*entry.split(":")) for entry in given if entry.count(":") == 1]
     if len(volumes) != len(given):
@@ -55,9 +55,9 @@ class ExecutorSettings(ExecutorSettingsBase):
         },
     )
     service_account_name: Optional[str] = option(None, "Service account of the pods")
-    cpu_scalar: float = option(0.95, "Part of a job's cores that is asked for, as nodes keep some back")
+    cpu_scalar: float = option(0.95, "Fraction of a job's cores to request, as nodes reserve some")
     privileged: bool = option(False, "Run privileged containers")
-    omit_job_cleanup: bool = option(False, "Keep jobs that have ended, to look at")
+    omit_job_cleanup: bool = option(False, "Keep jobs that have ended")
 
 
 Executor = stand_in(f"{__name__}.executor", "snakemake-executor-plugin-kubernetes")

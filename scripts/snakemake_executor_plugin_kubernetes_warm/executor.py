@@ -1,4 +1,4 @@
-"""The executor proper: what is otherwise than with snakemake-executor-plugin-kubernetes."""
+"""The executor itself: what differs from snakemake-executor-plugin-kubernetes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Executor(ContainerSubmission, KubernetesExecutor):
     runner = "kubernetes"
 
     def __post_init__(self) -> None:
-        """Connect, and read logs of pods in a way that works for those that ran once."""
+        """Connect, and make the logs of pods that were never restarted readable."""
         super().__post_init__()
         self.kubeapi.read_namespaced_pod_log = partial(read_log, self.kubeapi.read_namespaced_pod_log)
 
@@ -36,7 +36,7 @@ class Executor(ContainerSubmission, KubernetesExecutor):
 
 
 def why_pending(status: Any) -> str:
-    """Return why a pod has not begun; "" if it has."""
+    """Return why a pod has not begun, or "" if it has."""
     if status.phase != "Pending":
         return ""
     parts = (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
@@ -50,5 +50,5 @@ def why_pending(status: Any) -> str:
 
 
 def read_log(read: Any, **what: Any) -> str:
-    """Read a pod's log; the plugin asks for the container that ran before a restart, and there is none."""
+    """Read a pod's log; the plugin asks for that of a container before a restart, which does not exist."""
     return str(read(**what | {"previous": False}))

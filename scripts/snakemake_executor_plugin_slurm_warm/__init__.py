@@ -1,18 +1,23 @@
-"""Executor `slurm-warm`: submits as snakemake-executor-plugin-slurm does, keeps models loaded on the node.
+"""Executor `slurm-warm`: submits as snakemake-executor-plugin-slurm does, and keeps models loaded on the
+node.
 
-The plugin that this one derives from lets every job of a submission be a process of its own under `srun`, by
-`slurm-jobstep`; a job group with 24 chunks then loads its model 24 times. Here the Snakemake that a
-submission starts runs its jobs with the executor `warm` instead: one worker in the submission's own batch
-step, which has its cores, its memory and its GPU. All else (options, log files, status, cancelling) is the
-other plugin's; its options begin with `--slurm-warm-` here.
+In a submission of that plugin, every job is a process of its own under `srun`, so a group of 24 chunks would
+load its model 24 times. Here, the Snakemake of a submission uses the executor `warm`: one worker in the
+submission's own batch step, with its cores, memory and GPU. Everything else (options, log files, status,
+cancelling) is the plugin's; its options begin with `--slurm-warm-` here.
 
-Snakemake imports every plugin that it finds at every start, and the other one imports pandas. So it lies
-beside all else (envs/set_up.py), and is looked for only where the command line says `slurm`. Elsewhere
-something stands in for it.
+Snakemake imports all plugins at every start, and this one imports pandas. So it is installed in a folder of
+its own (envs/set_up.py), which is searched only if `slurm` is on the command line.
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+
+from snakemake_executor_plugin_warm.settings import option
+from snakemake_executor_plugin_warm.submission import SHARED_VOLUME, stand_in
 
 if any("slurm" in argument for argument in sys.argv):
     sys.path.append(str(Path(sys.prefix) / "slurm"))
@@ -21,6 +26,19 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "snakemake_executor_plugin_slurm":
         raise
-    from snakemake_executor_plugin_slurm_warm.absent import Executor, ExecutorSettings, common_settings
+    common_settings = SHARED_VOLUME
+    Executor = stand_in(  # type: ignore[misc]
+        f"{__name__}.executor",
+        "snakemake-executor-plugin-slurm",
+        "`make setup` installs it, and `--executor slurm-warm` on the command line finds it",
+    )
+
+    @dataclass
+    class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[no-redef]
+        """The options in profiles/slurm; the plugin has more."""
+
+        status_command: str = option("squeue", "Command that reports the state of jobs")
+        init_seconds_before_status_checks: int = option(40, "Seconds before the first check of jobs")
+
 
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]

@@ -1,4 +1,4 @@
-"""The executor proper: the plugin for Slurm, with a warm Snakemake in each submission."""
+"""The executor itself: the plugin for Slurm, with a warm Snakemake in each submission."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from snakemake_executor_plugin_warm.submission import Submission
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 
-ANSWER_S = 60.0
+SQUEUE_TIMEOUT_S = 60.0
 MEANINGS = {
     "PartitionConfig": "it asks for more than a node of its partition has",
     "PartitionNodeLimit": "it asks for more, or fewer, nodes than its partition allows",
@@ -30,7 +30,7 @@ MEANINGS = {
     "Resources": "nodes are busy",
     "None": "Slurm has not considered it yet",
 }
-"""What Slurm's reasons mean, by how they begin."""
+"""The meanings of Slurm's reasons, by their first letters."""
 
 
 class Executor(Submission, SlurmExecutor):
@@ -39,7 +39,7 @@ class Executor(Submission, SlurmExecutor):
     runner = "slurm"
 
     def __post_init__(self) -> None:
-        """Refuse what needs `slurm-jobstep` on the node."""
+        """Refuse options that need `slurm-jobstep` on the node."""
         settings = self.workflow.executor_settings
         if settings.array_jobs or settings.pass_command_as_script:
             raise WorkflowError(
@@ -50,12 +50,12 @@ class Executor(Submission, SlurmExecutor):
     def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:
         """Ask Slurm."""
         command = ["squeue", "--noheader", "--states=PENDING", "--format=%i|%r", f"--name={self.run_uuid}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SQUEUE_TIMEOUT_S, check=True)
         lines = (line.partition("|") for line in done.stdout.splitlines())
-        return {name: spell(reason) for name, _, reason in lines}
+        return {name: explain(reason) for name, _, reason in lines}
 
 
-def spell(reason: str) -> str:
-    """Return a reason of Slurm's with what it means."""
+def explain(reason: str) -> str:
+    """Return one of Slurm's reasons with its meaning."""
     meaning = next((meaning for begin, meaning in MEANINGS.items() if reason.startswith(begin)), "")
     return f"{reason} ({meaning})" if meaning else reason

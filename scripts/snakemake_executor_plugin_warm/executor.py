@@ -1,4 +1,4 @@
-"""The executor as Snakemake sees it: it takes jobs, has them run, and reports how they went."""
+"""The executor as Snakemake sees it: it accepts jobs, has workers run them, and reports the outcome."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ from sessionscribe.jobs.job import note_failure
 from sessionscribe.runners.errors import DiedError
 from sessionscribe.runners.request import notes_for, paths_of, session_of
 from snakemake_executor_plugin_warm import inside
-from snakemake_executor_plugin_warm.places import local_places, remote_places
 from snakemake_executor_plugin_warm.pool import NoWorkerError, WorkerPool
-from snakemake_executor_plugin_warm.request import LIMITS, RESOURCE, needs_model, request_for, script_of
+from snakemake_executor_plugin_warm.slots import local_slots, remote_slots
 
-HINT = "Run again; with too little memory, give it fewer jobs at once (`--cores`, `--resources gpu=1`)"
+RESOURCE = "gpu"
+LIMITS = (RESOURCE, "speech_model", "speaker_model")
+"""Resources whose limits concern this machine only."""
+HINT = "Run again; if memory is short, run fewer jobs at once (`--cores`, `--resources gpu=1`)"
 LAST_LINES = 10
 
 
 class WarmExecutor:
-    """What the warm executor does differently from the local one, with which it is mixed."""
+    """What the warm executor does differently from the local one; a mixin."""
 
     workflow: Any
     dag: Any
@@ -40,61 +42,59 @@ class WarmExecutor:
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[misc]
-        settings = self.workflow.executor_settings
+        settings, say = self.workflow.executor_settings, self.logger.warning
         lanes = max(1, settings.lanes)
-        at_once = inside.limit(self.workflow, RESOURCE)
-        idle_s = float(settings.idle)
+        gpus = inside.limit(self.workflow, RESOURCE)
         here = "local" in settings.runner
-        places = local_places(settings.workers or -(-max(1, at_once) // lanes), lanes) if here else []
-        elsewhere = remote_places(settings, self._say)
-        self._models = WorkerPool(places + elsewhere, idle_s, say=self._say)
-        others = local_places(inside.cores(self.workflow), 1) if settings.others else []
-        self._others = WorkerPool(others, idle_s) if others else None
-        # What `gpu=N` limits is this machine; every other one takes as many jobs as it has room for.
-        self._elsewhere = sum(place.lanes + place.waiting for place in elsewhere)
-        self._gpus = self._elsewhere - (0 if here else at_once)
+        local = local_slots(settings.workers or -(-max(1, gpus) // lanes), lanes) if here else []
+        remote = remote_slots(settings, say)
+        self._models = WorkerPool(local + remote, settings.idle, say=say)
+        others = local_slots(inside.cores(self.workflow), 1) if settings.others else []
+        self._others = WorkerPool(others, settings.idle, say=say)
+        self._guests = frozenset(settings.guests.replace(",", " ").split())
+        # `gpu=N` limits this machine; others take as many jobs as they have room for.
+        self._elsewhere = sum(slot.lanes + slot.waiting for slot in remote)
+        self._more_gpus = self._elsewhere - (0 if here else gpus)
         if self._elsewhere:
             self.workers += self._elsewhere
             self.pool = ThreadPoolExecutor(max_workers=self.workers)
-        self._guests = frozenset((settings.guests or "").replace(",", " ").split())
-        self._gpu = GpuMonitor(log=Path("logs/gpu.tsv"))
-        self._left: int | None = None
+        self._gpu: GpuMonitor | None = None
+        self._model_jobs_left = 0
         self._counting = threading.Lock()
-        self._alone = set[Any]()
 
     def run_single_job(self, job: Any) -> Any:
-        """Hand a job to a worker, or run it as the local executor does, and return its future."""
+        """Start a job, in a worker if possible, and return its future."""
         pool = self._models if self._wants_models(job) else self._others
         deployed = self.workflow.deployment_settings.deployment_method
-        script = script_of(job) if pool and not deployed else None
-        request = request_for(job, script) if script else None
-        if script and request is None and job.rule not in self._alone:
-            self._alone.add(job.rule)
-            self._say(f"warm: {job.rule.name} runs without workers: JSON would change its parameters")
+        script = inside.script_of(job) if pool.slots and not deployed else None
+        request = inside.request_for(job, script) if script else None
         if request is None:
             return super().run_single_job(job)  # type: ignore[misc]
-        if self._left is None:
-            jobs = inside.jobs_to_run(self.dag)
-            self._left = sum(self._wants_models(other) and script_of(other) is not None for other in jobs)
-            self._gpu.start()
-            inside.lift_rate_limit(self.workflow)
-            self._make_room(jobs)
+        inside.lift_rate_limit(self.workflow)
+        if pool is self._models and self._gpu is None:
+            self._expect_models()
         self.workflow.async_run(job.prepare())
         return self.pool.submit(self.cached_or_run, job, self._run, pool, job, request, time.time())  # type: ignore[attr-defined]
 
-    def _wants_models(self, job: Any) -> bool:
-        return needs_model(job) or job.rule.name in self._guests
+    def _expect_models(self) -> None:
+        """Prepare for jobs that need a model; not before the first one, since counting them takes time."""
+        self._gpu = GpuMonitor(log=Path("logs/gpu.tsv")).start()
+        jobs = [job for job in inside.jobs_to_run(self.dag) if self._wants_models(job)]
+        self._model_jobs_left = sum(inside.script_of(job) is not None for job in jobs)
+        if self._elsewhere:
+            threads = max((job.threads for job in jobs), default=1)
+            more = dict.fromkeys(LIMITS, self._elsewhere) | {RESOURCE: self._more_gpus}
+            inside.make_room(self.workflow, more | {"_cores": self._elsewhere * threads})
 
-    def _make_room(self, jobs: list[Any]) -> None:
-        """Let the scheduler give away as many jobs more as other machines take, without cores of this one."""
-        if not self._elsewhere:
-            return
-        threads = max((job.threads for job in jobs if self._wants_models(job)), default=1)
-        more = dict.fromkeys(LIMITS, self._elsewhere) | {RESOURCE: self._gpus}
-        inside.make_room(self.workflow, more | {"_cores": self._elsewhere * threads})
+    def _wants_models(self, job: Any) -> bool:
+        return bool(job.resources.get(RESOURCE, 0)) or job.rule.name in self._guests
 
     def _run(self, pool: WorkerPool, job: Any, request: dict[str, Any], submitted: float) -> None:
-        """Have a request run; any failure ends as Snakemake's error for jobs that have said what is wrong."""
+        """Have a worker run a request.
+
+        Raises:
+            SpawnedJobError: the job failed; the user has been told why.
+        """
         try:
             reply = pool.run(request, submitted)
         except NoWorkerError:
@@ -102,51 +102,41 @@ class WarmExecutor:
         except (DiedError, UserError, OSError) as error:
             note_lost(request, error)
             end = end_of_log(request) if isinstance(error, DiedError) else ""
-            self._say(f"warm: {job.rule.name} failed: {error}{end}")
+            self.logger.warning(f"warm: {job.rule.name} failed: {error}{end}")
             raise SpawnedJobError() from None
         if reply["code"]:
             self.logger.warning(reply["error"], extra={"code": reply["code"]})
             raise SpawnedJobError()
         if job.benchmark is not None:
             extended = self.workflow.output_settings.benchmark_extended
-            with suppress(OSError):  # a full disk costs the figures, not the work
+            with suppress(OSError):  # a full disk must not fail a finished job
                 inside.write_benchmark(job, reply["usage"], extended=extended)
         if pool is self._models:
-            self._count_down()
-
-    def _count_down(self) -> None:
-        """End the workers with models when the last job that needs one is done."""
-        with self._counting:
-            self._left = (self._left or 0) - 1
-            last = self._left <= 0
-        if last:
-            self._models.dismiss()
-
-    def _pools(self) -> list[WorkerPool]:
-        return [pool for pool in (self._models, self._others) if pool]
-
-    def _say(self, text: str) -> None:
-        """Tell the user, by Snakemake's logger."""
-        self.logger.warning(text)
+            with self._counting:
+                self._model_jobs_left -= 1
+                last = self._model_jobs_left <= 0
+            if last:
+                pool.dismiss()
 
     def shutdown(self) -> None:
-        """End the workers, then as the local executor does."""
-        self._gpu.stop()
-        for warning in self._gpu.get_warnings():
-            self._say(f"warm: {warning}")
-        for pool in self._pools():
-            pool.dismiss()
+        """End the workers, then shut down the local executor."""
+        if self._gpu:
+            self._gpu.stop()
+            for warning in self._gpu.get_warnings():
+                self.logger.warning(f"warm: {warning}")
+        self._models.dismiss()
+        self._others.dismiss()
         super().shutdown()  # type: ignore[misc]
 
     def cancel(self) -> None:
-        """Stop the workers with what they do: nothing that they write is half written."""
-        for pool in self._pools():
-            pool.stop()
+        """Kill the workers, which leave no half-written file, then cancel the local executor."""
+        self._models.stop()
+        self._others.stop()
         super().cancel()  # type: ignore[misc]
 
 
 def note_lost(request: Mapping[str, Any], error: Exception) -> None:
-    """Note that a job was lost, as it would have noted a failure; jobs without a session have no notes."""
+    """Record the failure of a lost job, which cannot do so itself; jobs without a session have no record."""
     session = session_of(request)
     if not session:
         return
@@ -158,10 +148,9 @@ def note_lost(request: Mapping[str, Any], error: Exception) -> None:
 
 
 def end_of_log(request: Mapping[str, Any]) -> str:
-    """Return the last lines of a job's log, introduced by a few words; "" if there is no log."""
+    """Return the last lines of a job's log with an introduction, or "" if it has none."""
     for log in paths_of(request["log"])[:1]:
         with suppress(OSError), Path(log).open(encoding="utf-8", errors="replace") as file:
-            return f". The end of its log ({log}):\n" + "".join(
-                f"  {line}" for line in deque(file, LAST_LINES)
-            )
+            lines = "".join(f"  {line}" for line in deque(file, LAST_LINES))
+            return f". The end of its log ({log}):\n{lines}"
     return ""

@@ -1,4 +1,4 @@
-"""The workers of a run: who takes which job, when one is started and when they end."""
+"""The workers of a run: which one takes which job, and when each starts and ends."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError, UnusableError
 
 IDLE_S = 1.0
-"""After so long without a new job a worker takes one from another that has it wait."""
+"""After this time without a new job, a worker takes over a job that waits at another one."""
 BACKOFF_S, LONGEST_BACKOFF_S = 2.0, 60.0
 GRACE_S = 5.0
+NONE_LEFT = "No runner is left; finished work is here. Solve the problem or add another runner, and run again"
 
 
 class NoWorkerError(Exception):
-    """No worker runs the job: the run was cancelled, or no runner is left, which the user has been told."""
+    """No worker can run a job: the run was cancelled, or no runner is left, which the user has been told."""
 
 
 class Worker(Protocol):
-    """What runs jobs, for a while: a process here, or one on another machine."""
+    """A worker process on this machine or another one."""
 
     @property
     def alive(self) -> bool:
-        """Whether it can take a job, and end it; once it cannot, it never can again."""
+        """Whether the worker can still take jobs; once False, it stays False."""
 
     def run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
-        """Have a request run; ``give_back`` is asked whether another worker is free for it meanwhile."""
+        """Run a request and return the reply; ``give_back`` says if another worker is free for it."""
 
     def lose(self) -> None:
-        """Let go of it after its connection was lost."""
+        """Release what belongs to a lost connection."""
 
     def close(self, seconds: float) -> None:
-        """Let it end within so long, or else end it in the middle of its jobs; return when it is gone."""
+        """End the worker within this time, else kill it with its jobs; return when it is gone."""
 
 
 @dataclass(eq=False)
 class WorkerSlot:
-    """Where one worker at a time can be.
+    """A slot in which one worker at a time can run.
 
     Args:
-        name: the runner's.
-        start: starts a worker; it is given the log of the job that it is started for.
-        lanes: jobs that a worker runs at once.
-        waiting: jobs more that it may have, whose files are brought to it meanwhile.
-        tries: how often a connection is made again without a success in between, and how often a job is
-            tried again whose worker died.
-        release: lets go of what outlives workers there, such as a machine that was started.
+        name: the runner's name.
+        start: starts a worker, given the log of its first job.
+        lanes: number of jobs that a worker runs at once.
+        waiting: number of additional jobs whose files are sent meanwhile.
+        tries: number of failed connections in a row, and of deaths of a worker during one job, to accept.
+        release: releases what outlives workers, such as a machine that was started.
     """
 
     name: str
@@ -66,220 +66,202 @@ class WorkerSlot:
     idle_since: float = 0.0
     failures: int = 0
     not_before: float = 0.0
-    unusable: str = ""
+    unusable: bool = False
     closing: bool = False
-
-    def begin(self, log: str | None) -> None:
-        """Start a worker."""
-        self.worker, self.jobs, self.scripts = self.start(log), 0, set()
-        self.idle_since = time.monotonic()
 
     @property
     def has_worker(self) -> bool:
-        """Whether a worker is there and can take jobs."""
+        """Whether the slot has a worker that takes jobs."""
         return self.worker is not None and self.worker.alive
 
 
 class WorkerPool:
-    """The workers of several places; one is started when a job needs it.
+    """The workers in several slots, each of which is started when a job needs it.
 
-    A job goes to a worker that is free at once, if it can be one that ran the same script before: that has
-    the model. Else a new worker is started; else it waits where it is needed first.
+    A job goes to a worker with a free lane, preferably one that has run the same script and so has its model
+    loaded; else to a new worker; else it waits for the first lane to become free.
 
     Args:
-        places: where workers can be.
-        idle_s: a worker without a job for so long is ended; the next job starts another.
-        say: shows the user a line.
+        slots: slots for workers.
+        idle_s: seconds without a job after which a worker is ended.
+        say: shows a line to the user.
     """
 
-    def __init__(
-        self, places: list[WorkerSlot], idle_s: float, *, say: Callable[[str], None] = print
-    ) -> None:
-        self.places, self.idle_s, self._say = places, idle_s, say
+    def __init__(self, slots: list[WorkerSlot], idle_s: float, *, say: Callable[[str], None] = print) -> None:
+        self.slots, self.idle_s, self._say = slots, idle_s, say
         self._changed = threading.Condition()
-        self._stopped = self._looking = False
+        self._stopped = self._ends_idle = False
         self._unplaced = 0
 
     def run(self, request: dict[str, Any], submitted: float) -> dict[str, Any]:
-        """Have a request run by a worker, wait for it, and return the worker's reply.
+        """Have a worker run a request and return its reply.
 
-        A job whose worker's connection is lost goes to the next one, and so does one whose worker died, as
-        often as its place says.
+        If the connection to the worker is lost, another one gets the job; if the worker dies, so it does as
+        often as the slot's ``tries`` allow.
 
         Args:
-            request: what the worker is told.
-            submitted: when Snakemake gave the job away (seconds since the epoch).
+            request: the request.
+            submitted: when Snakemake submitted the job, in seconds since the epoch.
 
         Raises:
-            DiedError: the worker died, and the job with it. The next job starts another.
+            DiedError: the worker died too often.
             NoWorkerError: the run was cancelled, or no runner is left.
         """
         deaths = 0
         while True:
-            place, worker = self._take(request)
+            slot, worker = self._take(request)
             try:
                 queued_s = round(time.time() - submitted, 3)
-                reply = worker.run({**request, "queued_s": queued_s}, lambda: self._another_is_free(place))  # noqa: B023
-                place.failures = 0
+                reply = worker.run({**request, "queued_s": queued_s}, partial(self._another_is_free, slot))
+                slot.failures = 0
                 return reply
             except RequeuedError:
                 continue
             except (DisconnectedError, UnusableError) as error:
-                self._lose(place, worker, error)
+                self._lose(slot, worker, error)
             except DiedError as death:
                 deaths += 1
-                self._lose(place, worker, None)
-                if deaths > place.tries:
-                    raise DiedError(f"its worker on {place.name} {death}") from None
-                self._say(f"warm: {place.name}: the worker {death}; its job is repeated")
+                self._lose(slot, worker, None)
+                if deaths > slot.tries:
+                    raise DiedError(f"its worker on {slot.name} {death}") from None
+                self._say(f"warm: {slot.name}: the worker {death}; its job is repeated")
             finally:
-                self._leave(place, worker)
+                self._leave(slot, worker)
 
     def _take(self, request: dict[str, Any]) -> tuple[WorkerSlot, Worker]:
-        """Wait for a worker that can take the job, and reserve it."""
-        log = next((path for _, path in request["log"]), None)
+        """Wait for a worker that can take the job, and reserve a lane of it."""
         gone = None
         with self._changed:
             self._unplaced += 1
             try:
-                while (place := self._choose(request)) is None:
+                while (slot := self._choose(request["script"])) is None:
                     self._changed.wait(self._next_try_s())
             finally:
                 self._unplaced -= 1
-            if not place.has_worker:
-                gone = place.worker
-                place.begin(log)
-                if not self._looking:
-                    self._looking = True
+            if not slot.has_worker:
+                gone = slot.worker
+                slot.worker = slot.start(next((path for _, path in request["log"]), None))
+                slot.jobs, slot.scripts, slot.idle_since = 0, set(), time.monotonic()
+                if not self._ends_idle:
+                    self._ends_idle = True
                     threading.Thread(target=self._end_idle, name="warm-idle", daemon=True).start()
-            place.jobs += 1
-            place.scripts.add(request["script"])
-            assert place.worker is not None
-            worker = place.worker
-        if gone:  # its connection went while it had no job: nobody else has let go of it
-            self._at_once([gone.lose])
-        return place, worker
+            slot.jobs += 1
+            slot.scripts.add(request["script"])
+            worker = slot.worker
+            assert worker is not None
+        if gone:  # it was lost while it had no job that would have noticed
+            self._call_all([gone.lose])
+        return slot, worker
 
-    def _choose(self, request: dict[str, Any]) -> WorkerSlot | None:
-        if self._stopped:
-            raise NoWorkerError
-        usable = [place for place in self.places if not place.unusable]
+    def _choose(self, script: str) -> WorkerSlot | None:
+        usable = [] if self._stopped else [slot for slot in self.slots if not slot.unusable]
         if not usable:
             raise NoWorkerError
-        there = [place for place in usable if place.has_worker]
-        if free := [place for place in there if place.jobs < place.lanes]:
-            return max(free, key=lambda place: (request["script"] in place.scripts, -place.jobs))
+        staffed = [slot for slot in usable if slot.has_worker]
+        if free := [slot for slot in staffed if slot.jobs < slot.lanes]:
+            return max(free, key=lambda slot: (script in slot.scripts, -slot.jobs))
         now = time.monotonic()
-        if empty := [place for place in usable if not (place.has_worker or place.jobs or place.closing)]:
-            ready = [place for place in empty if place.not_before <= now]
-            if ready:
-                return ready[0]
-        waiting = [place for place in there if place.jobs < place.lanes + place.waiting]
-        return min(waiting, key=lambda place: place.jobs) if waiting else None
+        for slot in usable:
+            if not (slot.has_worker or slot.jobs or slot.closing) and slot.not_before <= now:
+                return slot
+        room = [slot for slot in staffed if slot.jobs < slot.lanes + slot.waiting]
+        return min(room, key=lambda slot: slot.jobs, default=None)
 
     def _next_try_s(self) -> float | None:
-        """Return the seconds until a place may be tried again; None where none waits for that."""
+        """Return the seconds until a slot may be tried again, or None if there is none."""
         now = time.monotonic()
-        due = [
-            place.not_before - now for place in self.places if place.not_before > now and not place.unusable
-        ]
-        return min(due) + 0.01 if due else None
+        waits = (slot.not_before - now for slot in self.slots if not slot.unusable)
+        return min((wait_s for wait_s in waits if wait_s > 0), default=None)
 
-    def _another_is_free(self, place: WorkerSlot) -> bool:
-        """Return whether a job that waits at a place could begin elsewhere, where no other one comes."""
+    def _another_is_free(self, slot: WorkerSlot) -> bool:
+        """Return whether a job that waits in a slot could start in another one, for which no job waits."""
         since = time.monotonic() - IDLE_S
         with self._changed:
             return not self._unplaced and any(
                 other.has_worker and other.jobs < other.lanes and other.idle_since < since
-                for other in self.places
-                if other is not place
+                for other in self.slots
+                if other is not slot
             )
 
-    def _leave(self, place: WorkerSlot, worker: Worker) -> None:
+    def _leave(self, slot: WorkerSlot, worker: Worker) -> None:
         with self._changed:
-            if place.worker is worker:
-                place.jobs -= 1
-                place.idle_since = time.monotonic()
-                if not place.jobs and not worker.alive:  # it died, or takes no more jobs
-                    threading.Thread(target=self._empty, args=([self._vacate(place)],)).start()
+            if slot.worker is worker:
+                slot.jobs -= 1
+                slot.idle_since = time.monotonic()
+                if not slot.jobs and not worker.alive:  # it died, or takes no more jobs
+                    threading.Thread(target=self._close, args=([self._vacate(slot)],)).start()
             self._changed.notify_all()
 
-    def _vacate(self, place: WorkerSlot) -> tuple[WorkerSlot, Worker]:
-        """Take the worker of a place, where none is started until ``_empty`` is done."""
-        assert place.worker is not None
-        worker, place.worker, place.closing = place.worker, None, True
-        return place, worker
+    def _vacate(self, slot: WorkerSlot) -> tuple[WorkerSlot, Worker]:
+        """Take the worker out of a slot, which stays empty until the worker is closed."""
+        assert slot.worker is not None
+        worker, slot.worker, slot.closing = slot.worker, None, True
+        return slot, worker
 
-    def _empty(self, vacated: list[tuple[WorkerSlot, Worker]]) -> None:
-        """Let go of workers, and then let their places have others."""
-        self._at_once(partial(worker.close, GRACE_S) for _, worker in vacated)
+    def _close(self, vacated: list[tuple[WorkerSlot, Worker]]) -> None:
+        self._call_all(partial(worker.close, GRACE_S) for _, worker in vacated)
         with self._changed:
-            for place, _ in vacated:
-                place.closing = False
+            for slot, _ in vacated:
+                slot.closing = False
             self._changed.notify_all()
 
     def _lose(
-        self, place: WorkerSlot, worker: Worker, error: DisconnectedError | UnusableError | None
+        self, slot: WorkerSlot, worker: Worker, error: DisconnectedError | UnusableError | None
     ) -> None:
-        """Let go of a worker whose connection is lost, and see when to try again: once for all its jobs."""
+        """Give up a lost worker, once for all its jobs, and decide whether and when to start another one."""
         with self._changed:
-            if place.worker is not worker or self._stopped:
+            if slot.worker is not worker or self._stopped:
                 return
-            place.worker, place.jobs = None, 0
+            slot.worker, slot.jobs = None, 0
             if isinstance(error, DisconnectedError):
-                place.failures += 1
-                wait_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (place.failures - 1))
-                wait_s *= random.uniform(0.5, 1.0)  # so that several do not come back at once
-                place.not_before = time.monotonic() + wait_s
-            if isinstance(error, UnusableError) or place.failures > place.tries:
-                place.unusable = str(error)
-        if place.unusable:
-            left = sum(not other.unusable for other in self.places)
+                slot.failures += 1
+                wait_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (slot.failures - 1))
+                wait_s *= random.uniform(0.5, 1.0)  # so that several do not reconnect at the same moment
+                slot.not_before = time.monotonic() + wait_s
+            slot.unusable = isinstance(error, UnusableError) or slot.failures > slot.tries
+        if slot.unusable:
+            left = sum(not other.unusable for other in self.slots)
             rest = f"The run goes on with {left} other{'s' * (left > 1)}" if left else NONE_LEFT
-            self._say(f"warm: {place.name} is given up: {error}. {rest}")
-            self._at_once([partial(worker.close, 0)])
+            self._say(f"warm: {slot.name} is given up: {error}. {rest}")
+            self._call_all([partial(worker.close, 0)])
         else:
             if error:
                 self._say(f"warm: {error}; its jobs go back into the queue, next attempt in {wait_s:.0f} s")
             worker.lose()
 
     def _end_idle(self) -> None:
-        """End workers that had nothing to do for a while; return when there is none."""
-        while True:
+        """End workers that have been idle for long, until there are no workers."""
+        staffed = True
+        while staffed:
             time.sleep(max(0.05, min(1.0, self.idle_s / 2)))  # 0 must not spin
             with self._changed:
-                now = time.monotonic()
+                since = time.monotonic() - self.idle_s
                 idle = [
-                    place
-                    for place in self.places
-                    if place.worker and place.jobs == 0 and now - place.idle_since > self.idle_s
+                    slot for slot in self.slots if slot.worker and not slot.jobs and slot.idle_since < since
                 ]
-                ended = [self._vacate(place) for place in idle]
-                self._looking = any(place.has_worker for place in self.places)
-                last = not self._looking
-            self._empty(ended)
-            if last:
-                return
+                ended = [self._vacate(slot) for slot in idle]
+                staffed = self._ends_idle = any(slot.has_worker for slot in self.slots)
+            self._close(ended)
 
     def dismiss(self) -> None:
-        """End all workers that have no job, and see to it that they are gone, and what they had started."""
+        """End all workers without a job and release their slots; return when they are gone."""
         with self._changed:
-            idle = [place for place in self.places if place.jobs == 0]
-            ended = [self._vacate(place) for place in idle if place.worker]
-        self._empty(ended)
-        self._at_once(place.release for place in idle)
+            idle = [slot for slot in self.slots if not slot.jobs]
+            ended = [self._vacate(slot) for slot in idle if slot.worker]
+        self._close(ended)
+        self._call_all(slot.release for slot in idle)
 
     def stop(self) -> None:
-        """Kill all workers, whatever they do, and take no more jobs."""
+        """Kill all workers with their jobs and accept no more jobs."""
         with self._changed:
             self._stopped = True
-            workers = [place.worker for place in self.places if place.worker]
+            workers = [slot.worker for slot in self.slots if slot.worker]
             self._changed.notify_all()
-        self._at_once(partial(worker.close, 0) for worker in workers)
-        self._at_once(place.release for place in self.places)
+        self._call_all(partial(worker.close, 0) for worker in workers)
+        self._call_all(slot.release for slot in self.slots)
 
-    def _at_once(self, calls: Iterable[Callable[[], None]]) -> None:
-        """Call each in a thread of its own, since a machine may take long to stop; wait for all."""
+    def _call_all(self, calls: Iterable[Callable[[], None]]) -> None:
+        """Call all in threads of their own, since stopping a machine takes long, and wait for them."""
 
         def guarded(call: Callable[[], None]) -> None:
             try:
@@ -292,6 +274,3 @@ class WorkerPool:
             thread.start()
         for thread in threads:
             thread.join()
-
-
-NONE_LEFT = "No runner is left; finished work is here. Solve the problem or add another runner, and run again"

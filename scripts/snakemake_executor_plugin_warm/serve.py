@@ -1,22 +1,13 @@
-"""The worker: runs scripts of Snakemake rules in one process, as its standard input says.
+"""The worker: runs scripts of Snakemake rules in one process, as its standard input requests.
 
     python serve.py [--lanes N]
 
-Every line of standard input is a request, every line of standard output the reply to one, both JSON objects:
+Each line of standard input is a request and each line of standard output is a reply, as docs/warm.md
+describes. A script sees a `snakemake` object like Snakemake's own, and all modules and models that earlier
+jobs have loaded. At the end of its input, the process ends at once, even during a job, so it cannot outlive
+whoever started it.
 
-    {"id": 1, "script": "/…/transcribe_chunk.py", "rule": "transcribe_chunk", "threads": 2, "queued_s": 0.01,
-     "input": [["audio", "talk.flac"], …], "output": […], "params": […], "wildcards": […], "resources": […],
-     "log": [[null, "logs/talk.log"]]}
-    {"id": 1, "code": 0, "error": "", "usage": {"wall_s": …, "cpu_s": …, "max_rss": …, …}}
-
-On another machine a request also has `files`, the SHA-256 of every file that the job reads, by path, and
-`returns`, the paths that may be wanted of it. Where a file is not what it should be, the job is not run and
-the reply lists the paths as `spoilt`; else `made` has the SHA-256 of those of `returns` that the job wrote,
-and `contents` the small ones themselves (zlib, base64), which then need not be fetched.
-
-The script sees an object `snakemake` like the one that Snakemake gives it, and with it whatever modules and
-models earlier jobs of this process loaded. When the input ends, the process ends at once, in the middle of a
-job as well: so it cannot outlive who started it. Needs nothing but Python's own library.
+It needs only the standard library, because it is copied to other machines by itself.
 """
 
 from __future__ import annotations
@@ -45,14 +36,14 @@ from types import CodeType, SimpleNamespace
 from typing import Any, TextIO
 
 LAST_LINES = 30
-SMALL = 1 << 20
-"""Bytes of files that a reply may hold: to fetch them would take longer."""
+MOST_CONTENTS = 1 << 20
+"""Total size of the files in a reply, in bytes; larger ones are fetched."""
 
 
 class Names(list[Any]):
-    """A list some of whose entries have names, as `snakemake.input` is: by place, as attribute, by key.
+    """A list with named entries, such as `snakemake.input`: by index, attribute or key.
 
-    A named list among them counts as its entries, unless they are not to be `spread` (params).
+    A named entry that is a list counts as several entries, unless `spread` is False (params).
     """
 
     def __init__(self, pairs: list[tuple[str | None, Any]], *, spread: bool = True) -> None:
@@ -74,26 +65,22 @@ class Names(list[Any]):
         """Return a named entry, or `default`."""
         return self._names.get(key, default)
 
-    def keys(self) -> Any:
-        """Return the names."""
-        return self._names.keys()
-
     def items(self) -> Any:
         """Return names and entries."""
         return self._names.items()
 
 
 class LaneStderr(io.TextIOBase):
-    """Standard error of each lane: the log of its job. It remembers the last lines of each."""
+    """Standard error: what a lane's thread writes goes to the log of its job, and the last lines are kept."""
 
     def __init__(self) -> None:
         self._lane = threading.local()
 
     def begin(self, log: str | None) -> None:
-        """Send what this thread writes to a job's log, after what it holds.
+        """Append what this thread writes from now on to a job's log.
 
-        What native code and other threads write goes to the log of the job that began last. Where that cannot
-        be written (a full disk), what they say is lost, not the job.
+        Output of native code and of other threads goes to the log of the job that began last. If a log cannot
+        be written (a full disk), the output is lost, but the job runs.
         """
         self._lane.lines = deque[str](maxlen=LAST_LINES)
         if getattr(self._lane, "log", 2) != 2:
@@ -107,11 +94,11 @@ class LaneStderr(io.TextIOBase):
                 os.dup2(self._lane.log, 2)
 
     def text(self) -> str:
-        """Return what this thread wrote since `begin`."""
+        """Return the last lines that this thread has written since `begin`."""
         return "".join(self._lane.lines).strip()
 
     def writable(self) -> bool:
-        """Tell libraries that it can be written."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
@@ -119,7 +106,7 @@ class LaneStderr(io.TextIOBase):
         return 2
 
     def write(self, text: str) -> int:
-        """Write at once. On a full disk lines are lost, not the reply to the job."""
+        """Write without a buffer; on a full disk, the text is lost."""
         if hasattr(self._lane, "lines"):
             self._lane.lines.append(text)
         with suppress(OSError):
@@ -130,13 +117,13 @@ class LaneStderr(io.TextIOBase):
 def serve(requests: TextIO, replies: TextIO, lanes: int) -> None:
     """Run requests, `lanes` at once, until the input ends; then end the process."""
     waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    errors, answering = LaneStderr(), threading.Lock()
+    errors, replying = LaneStderr(), threading.Lock()
     sys.stderr = errors
 
     def lane() -> None:
         while True:
             reply = run(waiting.get(), errors)
-            with answering:
+            with replying:
                 replies.write(json.dumps(reply) + "\n")
                 replies.flush()
 
@@ -150,13 +137,13 @@ def serve(requests: TextIO, replies: TextIO, lanes: int) -> None:
 def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
     """Run one script and return the reply."""
     if "files" in request:
-        spoilt = _spoilt(request["files"])
+        spoilt = [path for path, checksum in request["files"].items() if _known_sha256(path) != checksum]
         if spoilt:
             nothing: dict[str, Any] = {"usage": {}, "made": {}, "contents": {}}
             return {"id": request["id"], "code": 1, "error": "", "spoilt": spoilt, **nothing}
         _clear(request["returns"])
     errors.begin(next((path for _, path in request["log"]), None))
-    before, code = _usage(), 1
+    began, cpu_s, code = time.monotonic(), time.process_time(), 1
     try:
         names = {"__name__": "__main__", "__file__": request["script"], "snakemake": _snakemake(request)}
         exec(_code(request["script"]), names)
@@ -168,46 +155,40 @@ def run(request: dict[str, Any], errors: LaneStderr) -> dict[str, Any]:
             code = end.code or 0
     except BaseException:
         traceback.print_exc(file=errors)
-    after = _usage()
-    spent = {name: after[name] - before[name] for name in after}
-    usage = {**spent, **_peak()}
-    reply = {"id": request["id"], "code": code, "error": errors.text() if code else "", "usage": usage}
+    usage = {
+        "wall_s": time.monotonic() - began,
+        "cpu_s": time.process_time() - cpu_s,
+        "max_rss": _peak_bytes(),
+    }
+    error = errors.text() if code else ""
+    reply = {"id": request["id"], "code": code, "error": error, "usage": usage}
     if "files" in request:
-        # Of a job that failed only what it noted about that.
+        # A failed job returns only its notes.
         dropped = set(Names(request["output"])) if code else set()
         wanted = [path for path in request["returns"] if path not in dropped and os.path.isfile(path)]
-        reply["made"] = {path: _sha256(path) for path in wanted}
-        reply["contents"] = _contents(reply["made"])
+        reply["made"] = {path: _known_sha256(path) for path in wanted}
+        reply["contents"] = _contents(wanted)
     return reply
 
 
-def _spoilt(files: dict[str, str]) -> list[str]:
-    """Return those of a job's files that are not there as they should be."""
-    found = []
-    for path, checksum in files.items():
-        try:
-            about = os.stat(path)
-            same = _known_sha256(path, about.st_ino, about.st_size, about.st_ctime_ns) == checksum
-        except OSError:
-            same = False
-        if not same:
-            found.append(path)
-    return found
+def _known_sha256(path: str) -> str:
+    """Return the SHA-256 of a file, which is read again only if it changes; "" if it cannot be read."""
+    try:
+        about = os.stat(path)
+        return _sha256(path, about.st_ino, about.st_size, about.st_ctime_ns)
+    except OSError:
+        return ""
 
 
 @lru_cache(maxsize=100_000)
-def _known_sha256(path: str, *_about: int) -> str:
-    return _sha256(path)
-
-
-def _sha256(path: str) -> str:
+def _sha256(path: str, *_about: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _contents(paths: Iterable[str]) -> dict[str, str]:
-    """Return what files hold, as many of them as fit into `SMALL`."""
-    found, room = {}, SMALL
+    """Return the contents of those files that fit into a reply."""
+    found, room = {}, MOST_CONTENTS
     for path in paths:
         if (size := os.path.getsize(path)) <= room:
             room -= size
@@ -216,22 +197,19 @@ def _contents(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _clear(paths: list[str]) -> None:
-    """Remove what an earlier job left under these names, and make their folders, as is done at home."""
+    """Remove what an earlier job left under these names, and make their folders, as Snakemake does."""
     for path in paths:
         with suppress(FileNotFoundError):
             os.unlink(path)
-        with suppress(OSError):  # a full disk: the job will say so
+        with suppress(OSError):  # a full disk: the job will report it
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
 
 
 def _snakemake(request: dict[str, Any]) -> SimpleNamespace:
+    lists = {name: Names(request[name]) for name in ("input", "output", "wildcards", "resources", "log")}
     return SimpleNamespace(
-        input=Names(request["input"]),
-        output=Names(request["output"]),
+        **lists,
         params=Names(request["params"], spread=False),
-        wildcards=Names(request["wildcards"]),
-        resources=Names(request["resources"]),
-        log=Names(request["log"]),
         rule=request["rule"],
         threads=request["threads"],
         queued_s=request.get("queued_s", 0.0),
@@ -242,18 +220,18 @@ def _snakemake(request: dict[str, Any]) -> SimpleNamespace:
 
 @cache
 def _code(script: str) -> CodeType:
-    """Compile a script, and let it import what lies beside it."""
+    """Compile a script, and let it import the modules in its folder."""
     folder = str(Path(script).parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
     return compile(Path(script).read_bytes(), script, "exec")
 
 
-def _parse_alone() -> None:
-    """Let no lane parse Python while another one does: before Python 3.11.8 that fails now and then.
+def _parse_one_at_a_time() -> None:
+    """Keep lanes from parsing Python at the same time, which sometimes fails before Python 3.11.8.
 
-    numpy parses the header of every array that it reads (python/cpython#106905: a garbage collection in the
-    middle of it lets another thread run).
+    A garbage collection while it parses lets another thread run (python/cpython#106905), and NumPy parses the
+    header of every array that it reads.
     """
     parse, parsing = ast.parse, threading.RLock()
 
@@ -270,34 +248,18 @@ def _parse_alone() -> None:
     ast.parse = parse_alone
 
 
-def _usage() -> dict[str, float]:
-    """Return what this process has used so far: seconds and, where /proc says, bytes read and written."""
-    found = {"wall_s": time.monotonic(), "cpu_s": time.process_time(), "read": 0.0, "written": 0.0}
-    fields = _proc("io")
-    return found | {"read": fields.get("read_bytes", 0), "written": fields.get("write_bytes", 0)}
-
-
-def _peak() -> dict[str, float]:
-    """Return the most memory that the process had (since a job of ours last began), in bytes."""
-    fields = _proc("status")
-    if "VmHWM" in fields:
-        return {"max_rss": fields["VmHWM"] * 1024, "max_vms": fields["VmPeak"] * 1024}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"max_rss": peak, "max_vms": peak}
-
-
-def _proc(name: str) -> dict[str, int]:
-    """Return the numbers of a file of /proc/self; empty where there is none."""
-    try:
-        lines = Path("/proc/self", name).read_text().splitlines()
-    except OSError:
-        return {}
-    pairs = [(key, value.split()) for key, _, value in (line.partition(":") for line in lines)]
-    return {key: int(values[0]) for key, values in pairs if values and values[0].isdigit()}
+def _peak_bytes() -> int:
+    """Return the peak memory of this process; jobs of ours reset it when they begin."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def main() -> None:
-    """Serve: the replies go to what was standard output, which from then on is the log."""
+    """Serve requests; replies go to the original standard output, which then becomes the log."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lanes", type=int, default=1, help="jobs at once")
     lanes = parser.parse_args().lanes
@@ -306,7 +268,7 @@ def main() -> None:
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if sys.version_info < (3, 11, 8):
-        _parse_alone()
+        _parse_one_at_a_time()
     serve(requests, replies, lanes)
 
 

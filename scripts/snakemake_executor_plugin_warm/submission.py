@@ -1,10 +1,11 @@
-"""What executors that submit elsewhere share: a common project folder, one warm Snakemake per submission.
+"""What executors that submit to clusters share: a common project folder, and one warm Snakemake per
+submission.
 
-The plugins for Kubernetes, AWS Batch and Google Batch expect every file of a workflow to lie in a bucket, and
-each job to be a process of its own. Here files lie where the settings say, results are looked up there before
-anything runs, and a job group must load its models once. So the project's folder is on a volume that the
-machine with Snakemake and all containers mount at the same path, as the nodes of a Slurm cluster do anyway,
-and the Snakemake of a submission runs its jobs with the executor `warm`.
+The plugins for Kubernetes, AWS Batch and Google Batch expect all files in a bucket and run each job in a
+process of its own. Our results are looked up in the project's folder before anything runs, and a group of
+jobs must load its models only once. So the project's folder is on a volume that the machine with Snakemake
+and all containers mount at the same path, as the nodes of a Slurm cluster do anyway, and the Snakemake of a
+submission uses the executor `warm`.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from snakemake_interface_executor_plugins.settings import CommonSettings
 from snakemake_executor_plugin_warm.waiting import Waiting
 
 KILL_AFTER_S = 60
-PLAIN, COMMAND = "'FAILED'", "sbatch call:"
-"""What Slurm says of a job that has itself said what is wrong; where its plugin begins to quote a command."""
-WITHOUT_LIMIT = 24 * 60
-# Where models lie: on the volume, too, for they are fetched before anything is submitted.
-GIVEN = ("HF_HOME", "SESSIONSCRIBE_MODELS")
+SELF_EXPLAINED, COMMAND = "'FAILED'", "sbatch call:"
+"""What Slurm's plugin reports of a job that has printed its error; how it begins to quote a command."""
+DEFAULT_MINUTES = 24 * 60
+MODEL_FOLDERS = ("HF_HOME", "SESSIONSCRIBE_MODELS")
+"""Variables to pass on: the folders are on the volume, and models are fetched before submitting."""
 SHARED_VOLUME = CommonSettings(
     non_local_exec=True,
     implies_no_shared_fs=False,
@@ -42,46 +43,42 @@ SHARED_VOLUME = CommonSettings(
 
 
 class Submission(Waiting):
-    """Mixed with the executor of a plugin that submits, before it."""
+    """A mixin for the executor of a plugin that submits jobs; it comes before that class."""
 
     runner: str
     tmpdir: str
     get_python_executable: Callable[[], str]
 
     def additional_general_args(self) -> str:
-        """Return the options with which a submission's own Snakemake runs its jobs."""
+        """Return the options for the Snakemake of a submission."""
         return "--executor warm --warm-others --warm-guests cluster_speakers"
 
-    def limit(self, job: Any) -> list[str]:
-        """Return what is put before a command to end it after its time; nothing where Slurm sees to it."""
+    def time_limit(self, job: Any) -> list[str]:
+        """Return a command prefix that enforces the time limit; none if the service does."""
         return []
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **more: Any) -> None:
-        """Report a failed job; of a group, for which Snakemake gives no reason, also why."""
-        if msg and job_info.job.is_group() and PLAIN not in msg:
+        """Report a failed job, and the reason in case of a group, which Snakemake does not show."""
+        if msg and job_info.job.is_group() and SELF_EXPLAINED not in msg:
             self.logger.error(f"sessionscribe: {' '.join(msg.partition(COMMAND)[0].split())}")
         super().print_job_error(job_info, msg, **more)  # type: ignore[misc]
 
     def format_job_exec(self, job: Any) -> str:
-        """Return the command of a submission: a script in the project's folder, as few places take long ones.
+        """Return the command of a submission: it runs a script, since few services accept long commands.
 
-        It works in that folder and with its code, notes what was used, and ends after its time.
+        The script changes to the project's folder, uses its code, records the usage, and enforces the time
+        limit.
         """
         command: str = super().format_job_exec(job)  # type: ignore[misc]
         folder = Path.cwd()
         environment = {"PYTHONPATH": str(folder / "scripts")}
-        environment |= {name: os.environ[name] for name in GIVEN if name in os.environ}
-        noted = [
-            self.get_python_executable(),
-            "-m",
-            "sessionscribe.runners.submitted",
-            self.runner,
-            " ".join(sessions_of(job)),
-        ]
+        environment |= {name: os.environ[name] for name in MODEL_FOLDERS if name in os.environ}
+        recorded = [self.get_python_executable(), "-m", "sessionscribe.runners.submitted", self.runner]
+        recorded += [" ".join(sessions_of(job)), "sh", "-c", command]
         lines = [
             shlex.join(["cd", str(folder)]),
             shlex.join(["export", *(f"{name}={value}" for name, value in environment.items())]),
-            shlex.join(["exec", *self.limit(job), *noted, "sh", "-c", command]),
+            shlex.join(["exec", *self.time_limit(job), *recorded]),
         ]
         script = Path(self.tmpdir) / f"{job.jobid}.{job.attempt}.sh"
         script.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -89,7 +86,7 @@ class Submission(Waiting):
 
 
 def sessions_of(job: Any) -> list[str]:
-    """Return the sessions that a job, or the jobs of a group, work on."""
+    """Return the sessions of a job, or of all jobs of a group."""
     jobs = job.jobs if job.is_group() else [job]
     return sorted({name for single in jobs if (name := single.wildcards.get("session"))})
 
@@ -99,29 +96,29 @@ class ContainerSubmission(Submission):
 
     logger: Logger
     report_job_error: Callable[[SubmittedJobInfo], None]
-    _taken = False
+    _accepted = False
 
     def run_job(self, job: Any) -> None:
-        """Submit a job. One that is refused fails, and no other; but all end where none was ever taken.
+        """Submit a job; if it is refused, only this job fails, unless none has been accepted before.
 
         Raises:
-            WorkflowError: it is refused as all others would be: a wrong queue, no credentials.
+            WorkflowError: the first job is refused, as all others would be: a wrong queue, no credentials.
         """
         try:
             self.submit(job)
         except WorkflowError as error:
-            if not self._taken:
+            if not self._accepted:
                 raise
-            self.logger.error(f"sessionscribe: {error}")  # of a group, Snakemake itself says no reason
+            self.logger.error(f"sessionscribe: {error}")  # Snakemake shows no reason for groups
             self.report_job_error(SubmittedJobInfo(job))
         else:
-            self._taken = True
+            self._accepted = True
 
     def submit(self, job: Any) -> None:
-        """Submit a job and report that.
+        """Submit a job and report that to Snakemake.
 
         Raises:
-            WorkflowError: it is refused.
+            WorkflowError: the job is refused.
         """
         super().run_job(job)  # type: ignore[misc]
 
@@ -129,22 +126,22 @@ class ContainerSubmission(Submission):
         """Return the image's Python: the environment is not on the volume."""
         return "python"
 
-    def limit(self, job: Any) -> list[str]:
-        """Return the program that ends a command after the time of its jobs."""
-        # SIGINT, for upon SIGTERM Snakemake waits for what runs.
+    def time_limit(self, job: Any) -> list[str]:
+        """Return a command prefix that ends the command after the time of its jobs."""
+        # SIGINT, because after SIGTERM Snakemake waits for running jobs.
         return ["timeout", "--signal=INT", f"--kill-after={KILL_AFTER_S}", str(time_limit_s(job))]
 
 
 def time_limit_s(job: Any) -> int:
-    """Return how long a submission may take: the minutes (`runtime`) of its jobs, one after the other."""
-    return 60 * int(job.resources.get("runtime", WITHOUT_LIMIT))
+    """Return the time limit of a submission in seconds: the sum of its jobs' `runtime` (minutes)."""
+    return 60 * int(job.resources.get("runtime", DEFAULT_MINUTES))
 
 
-def stand_in(module: str, package: str) -> type[RemoteExecutor]:
-    """Return a class that makes the executor of `module`, which needs a package that set-up does not install.
+def stand_in(module: str, package: str, hint: str = "") -> type[RemoteExecutor]:
+    """Return a class whose instances are made by the executor of ``module``, which is imported only then.
 
-    Its clients of cloud services cost every start of Snakemake a second, so they are imported only where
-    there is something to submit; where the package is missing, a WorkflowError says so.
+    Importing the clients of cloud services would cost every start of Snakemake a second, and `make setup`
+    does not install them. If ``package`` is missing, a line with ``hint`` says so.
     """
 
     class Executor(RemoteExecutor):
@@ -154,8 +151,10 @@ def stand_in(module: str, package: str) -> type[RemoteExecutor]:
             except ModuleNotFoundError as error:
                 if error.name and error.name.startswith(("snakemake_executor_plugin_warm", "sessionscribe")):
                     raise
-                hint = "`.venv/bin/uv pip install --requirement envs/requirements-clouds.txt`, and run again"
                 what = f"{package} is not installed ({error.name} is missing)"
-                raise WorkflowError(f"{what}: {hint}") from None
+                raise WorkflowError(f"{what}: {hint or CLOUDS_HINT}") from None
 
     return Executor
+
+
+CLOUDS_HINT = "`.venv/bin/uv pip install --requirement envs/requirements-clouds.txt`, and run again"

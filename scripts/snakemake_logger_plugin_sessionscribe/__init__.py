@@ -1,4 +1,4 @@
-"""Snakemake's logger plugin `sessionscribe`: how far a run is, and what went wrong, for people to read."""
+"""Snakemake's logger plugin `sessionscribe`: shows the progress and the failures of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["LogHandler"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the handler when it is asked for: until ``__main__`` is at work, Ctrl-C would be a traceback."""
+    """Import the handler on first use: ``__main__`` must handle Ctrl-C before that."""
     if name != "LogHandler":
         raise AttributeError(name)
     from snakemake_logger_plugin_sessionscribe.handler import LogHandler  # noqa: PLC0415

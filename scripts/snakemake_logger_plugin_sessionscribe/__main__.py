@@ -1,4 +1,4 @@
-"""Snakemake, as `sessionscribe run` starts it: its exit code says what ended it (`LogHandler.exit_code`)."""
+"""Runs Snakemake for `sessionscribe run`; the exit code says what ended it (`LogHandler.exit_code`)."""
 
 import functools
 import logging
@@ -15,7 +15,7 @@ tables: list[str] = []
 
 
 def write_or_lose(write: Callable[[str], int], text: str) -> int:
-    """Write what can be written: on a full disk lines of the output are lost, and not the run."""
+    """Write, or on a full disk lose the text instead of ending the run."""
     with suppress(OSError):
         write(text)
     return len(text)
@@ -30,7 +30,7 @@ def is_new(record: logging.LogRecord) -> bool:
 
 
 def stop_with(parent: int) -> None:
-    """Interrupt this process when its parent is gone, so that the machines that it started stop."""
+    """Interrupt this process when its parent is gone, so that the machines that it started are stopped."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGINT)
@@ -49,6 +49,6 @@ try:
 except SystemExit as end:
     sys.exit(LogHandler.exit_code if end.code == 1 else end.code)
 except KeyboardInterrupt:
-    if "LogHandler" not in globals() or LogHandler.exit_code != INTERRUPTED:  # else it says so
+    if "LogHandler" not in globals() or LogHandler.exit_code != INTERRUPTED:  # else the handler reports it
         print("Stopped before any work was begun.", file=sys.stderr)
     sys.exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""Shows what Snakemake reports: progress, warnings, a line for each failure."""
+"""Shows what Snakemake reports: progress, warnings, and one line for each failure."""
 
 from __future__ import annotations
 
@@ -29,80 +29,82 @@ if TYPE_CHECKING:  # most starts of Snakemake show nothing
 
 ONE_SIGNAL_S = 2.0
 TERMINATED = "Will exit after finishing currently running jobs (scheduler)"
-"""What Snakemake says when it gets SIGTERM."""
+"""Snakemake's message after SIGTERM."""
 UNTIMED = "Missing metadata for file"
-"""What a report says of each file that was copied or pulled."""
+"""Beginning of a report's warning about each file that was copied or pulled."""
 OURS = re.compile(r'WorkflowError in file ".*/rules/common\.smk", line \d+:\n(.*)')
 SYSTEM = re.compile(rf"\[Errno ({'|'.join(map(str, DISK))})\] [^:\n]*(?:: '([^'\n]*)')?")
 
 
 class LogHandler(LogHandlerBase):
-    """Shows progress, warnings and a line for each failure; everything else is in Snakemake's own log file.
+    """Shows progress, warnings and a line for each failure; Snakemake's own log file has everything.
 
     For a dry run, and with ``--verbose`` or ``--debug-dag``, Snakemake prints what it always does.
     """
 
     exit_code: ClassVar[int] = 1
-    """What a failed run should end with: of the codes of all that went wrong, the largest."""
+    """The exit code of a failed run: the largest one of all failures."""
     audio: ClassVar[Callable[[], Mapping[str, Mapping[str, float]]]] = dict
-    """Tells, by rule and first output, how many seconds of audio jobs work on; the workflow knows."""
+    """Returns the seconds of audio of each job, by rule and first output; set by the workflow."""
 
     writes_to_file = has_filter = has_formatter = needs_rulegraph = False
 
     def __post_init__(self) -> None:
         self._progress: Progress | None = None
-        self._remarks: list[str] = []  # shown if nothing is run and nothing goes wrong
-        self._errors: list[str] = []  # of the workflow as a whole: the last one ended it
-        self._idle, self._failed, self._interrupted, self._begun = True, False, False, False
-        self._terminated, self._said, self._interrupted_at = False, "", -math.inf
+        self._remarks: list[str] = []  # shown if nothing is run and nothing fails
+        self._errors: list[str] = []  # of the whole workflow; the last one ended it
+        self._said_nothing, self._failed, self._begun = True, False, False
+        self._terminated, self._interrupted, self._interrupted_at = False, False, -math.inf
+        self._last_said = ""
         signal.signal(signal.SIGINT, self._interrupt)
-        # A full disk costs lines of the log; a traceback of each helps nobody.
-        logging.raiseExceptions = False
+        logging.raiseExceptions = False  # on a full disk, lines of the log are lost without tracebacks
 
     @property
     def writes_to_stream(self) -> bool:
-        """Whether this plugin prints, and Snakemake does not."""
-        asked = self.common_settings
-        return not (asked.dryrun or asked.verbose or asked.debug_dag)
+        """Whether this plugin prints instead of Snakemake."""
+        settings = self.common_settings
+        return not (settings.dryrun or settings.verbose or settings.debug_dag)
 
     def _interrupt(self, *_: object) -> None:
-        """Interrupt, once: what is sent to the group is passed on, too, and would end the cleaning up."""
+        """Raise KeyboardInterrupt once: a second signal, passed on by a parent, would end the clean-up."""
         last, self._interrupted_at = self._interrupted_at, time.monotonic()
         if self._interrupted_at - last > ONE_SIGNAL_S:
             self._interrupted, LogHandler.exit_code = True, SIGNALLED + signal.SIGINT
             raise KeyboardInterrupt
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show what a record tells, or keep it for the end."""
+        """Show a record, or keep it for the end."""
         event = getattr(record, "event", None)
-        with suppress(OSError):  # nobody listens any more: the run goes on
+        with suppress(OSError):  # nobody reads the output any more: the run goes on
             if self._interrupted:
                 self._end_progress()
-            if event is None or not self._interrupted:  # a job that fails from now on is no failure
+            if event is None or not self._interrupted:  # jobs that were interrupted have not failed
                 self._take(event, record, record.__dict__)
 
-    def _take(self, event: LogEvent | None, record: logging.LogRecord, told: Mapping[str, Any]) -> None:
+    def _take(self, event: LogEvent | None, record: logging.LogRecord, about: Mapping[str, Any]) -> None:
         match event:
             case LogEvent.WORKFLOW_STARTED:
                 self._remarks.clear()
             case LogEvent.RUN_INFO:
-                self._begin_progress(told["stats"])
+                self._begin_progress(about["stats"])
             case LogEvent.JOB_INFO if self._progress:
-                output = str(next(iter(told["output"]), ""))
-                self._progress.begin(told["jobid"], told["rule_name"], _about(told), output)
+                # The keys in the names of folders (`fp`) mean nothing to users.
+                values = (str(value) for name, value in about["wildcards"].items() if name != "fp")
+                output = str(next(iter(about["output"]), ""))
+                self._progress.begin(about["jobid"], about["rule_name"], " ".join(values), output)
             case LogEvent.JOB_FINISHED if self._progress:
-                self._progress.end(told["job_id"], done=True)
+                self._progress.end(about["job_id"], done=True)
             case None if self._progress and hasattr(record, "waiting"):
                 self._progress.wait(record.waiting)
             case LogEvent.JOB_ERROR:
-                self._take_job_error(told)
+                self._take_job_error(about)
             case LogEvent.GROUP_ERROR:
-                rules = ", ".join(dict.fromkeys(job["rule_name"] for job in told["job_error_info"]))
-                self._say(f"sessionscribe: a submission failed: {rules}", told["aux_logs"])
-            case LogEvent.ERROR if told["exception"] == "LockException":
+                rules = ", ".join(dict.fromkeys(job["rule_name"] for job in about["job_error_info"]))
+                self._say(f"sessionscribe: a submission failed: {rules}", about["aux_logs"])
+            case LogEvent.ERROR if about["exception"] == "LockException":
                 LogHandler.exit_code = BUSY
                 self._say(_busy())
-            case LogEvent.ERROR if told["exception"] == "WorkflowError":
+            case LogEvent.ERROR if about["exception"] == "WorkflowError":
                 self._errors.append(_plain(record.getMessage()))
             case None if record.getMessage().startswith(UNTIMED):  # one line for all of them
                 self._say("sessionscribe: some files have no run times, because they were made elsewhere")
@@ -115,18 +117,18 @@ class LogHandler(LogHandlerBase):
     def _take_remark(self, text: str) -> None:
         if TERMINATED in text:
             self._terminated, LogHandler.exit_code = True, SIGNALLED + signal.SIGTERM
-        elif self._idle:
+        elif self._said_nothing:
             self._remarks.append(text)
 
-    def _take_job_error(self, told: Mapping[str, Any]) -> None:
+    def _take_job_error(self, about: Mapping[str, Any]) -> None:
         self._failed = True
         if self._progress:
-            self._progress.end(told["jobid"], done=False)
-        if told["rule_msg"] and not told["indent"]:  # else it spoke for itself, or its group does
-            self._say(f"sessionscribe: {told['rule_name']} failed: {told['rule_msg']}", told["log"])
+            self._progress.end(about["jobid"], done=False)
+        if about["rule_msg"] and not about["indent"]:  # else the job or its group has reported it
+            self._say(f"sessionscribe: {about['rule_name']} failed: {about['rule_msg']}", about["log"])
 
     def _begin_progress(self, stats: Mapping[str, int]) -> None:
-        self._idle, self._begun = False, True
+        self._said_nothing, self._begun = False, True
         work = {rule: count for rule, count in stats.items() if rule not in ("all", "total")}
         if not work:
             self._say("Nothing to do.")
@@ -147,13 +149,13 @@ class LogHandler(LogHandlerBase):
         return Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
     def _say(self, text: str, logs: Sequence[str] = ()) -> None:
-        self._idle = False
-        if self.writes_to_stream and text != self._said:
+        self._said_nothing = False
+        if self.writes_to_stream and text != self._last_said:
             self._console.print(f"{text} (log: {', '.join(logs)})" if logs else text)
-        self._said = text
+        self._last_said = text
 
     def close(self) -> None:
-        """Show the last state and what ended the run; later calls show nothing."""
+        """Show the last state and what ended the run; another call shows nothing."""
         self._end_progress()
         if self._failed:
             self._errors[-1:] = []  # it only says that a job failed
@@ -162,18 +164,18 @@ class LogHandler(LogHandlerBase):
         if self._interrupted:
             begun = "Stopped. What is finished stays: run again to go on."
             self._errors = [begun if self._begun else "Stopped before any work was begun."]
-        for text in self._errors or self._remarks * self._idle:
+        for text in self._errors or self._remarks * self._said_nothing:
             self._say(text)
         self._errors, self._remarks, self._interrupted = [], [], False
         super().close()
 
 
 def _plain(text: str) -> str:
-    """Return what Snakemake says of an error as one line, where it is ours or a disk's: that ends with 74."""
+    """Return an error message of Snakemake, as one line if it is about our error or a disk."""
     if ours := OURS.match(text):
         return f"sessionscribe: {ours[1]}"
     if found := SYSTEM.search(text):
-        # Of what it does not name, it is the folder with the least room.
+        # If Snakemake does not name a file, the folder with the least room is meant.
         folders = [name for name in (".", ".snakemake", "logs", "results") if os.path.exists(name)]
         path = found[2] or min(folders, key=lambda name: os.statvfs(name).f_bavail)
         error = OSError(int(found[1]), os.strerror(int(found[1])), path)
@@ -182,13 +184,8 @@ def _plain(text: str) -> str:
     return text
 
 
-def _about(told: Mapping[str, Any]) -> str:
-    """Return what a job is about: session, track and number, without the keys in the names of folders."""
-    return " ".join(str(value) for name, value in told["wildcards"].items() if name != "fp")
-
-
 def _busy() -> str:
-    """Say who is at work here; Snakemake's own words advise to take its lock away."""
+    """Return who else is running here; Snakemake's own message advises to remove its lock."""
     who, how = "", ""
     for note, owner in workspace.at_work(Path(".snakemake")).items():
         if owner.is_here:

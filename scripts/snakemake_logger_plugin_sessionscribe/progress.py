@@ -1,4 +1,4 @@
-"""How much of a run is done: a live line on a terminal, a plain line now and then elsewhere."""
+"""The progress of a run: a live line on a terminal, and otherwise a plain line from time to time."""
 
 from __future__ import annotations
 
@@ -14,28 +14,26 @@ from rich.text import Text
 
 JOB_S = 0.2
 COSTS = {"transcribe_chunk": 0.3, "embed_chunk": 0.1, "convert_audio": 0.005, "plan_chunks": 0.01}
-"""Relative costs: each job has the fixed one, and these rules so much more per second of audio."""
+"""Relative costs: every job costs ``JOB_S``, and jobs of these rules so much more per second of audio."""
 USUAL_S = 60.0
-"""Seconds of audio that a job is assumed to have where they are not known."""
+"""Seconds of audio of a job, if unknown."""
 DONE = {
     "transcribe_chunk": "transcribed",
     "embed_chunk": "analysed for speakers",
     "convert_audio": "converted",
 }
-"""What these jobs do with audio, in words; the first rule that has jobs is shown."""
-INTERVAL_S = 10.0
-"""Plain lines are at least so far apart …"""
-SILENT_S = 60.0
-"""… and at most so far."""
+"""What jobs do with audio; shown for the first of these rules that has jobs."""
+INTERVAL_S, SILENT_S = 10.0, 60.0
+"""The least and the greatest distance of plain lines."""
 
 
 class Progress:
     """The state of a run's jobs, shown until ``close``.
 
     Args:
-        work: how many jobs there are of each rule.
-        console: where it is shown.
-        audio: for each rule the seconds of audio that its jobs work on, by their first output.
+        work: the number of jobs of each rule.
+        console: where to show it.
+        audio: for each rule, the seconds of audio of its jobs by their first output.
     """
 
     def __init__(
@@ -45,7 +43,7 @@ class Progress:
         audio: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         self._work, self._console, self._audio = work, console, audio or {}
-        self._running: dict[int, tuple[str, str, float]] = {}  # rule, what it is about, seconds of audio
+        self._running: dict[int, tuple[str, str, float]] = {}  # rule, description, seconds of audio
         self._shown, self._ended, self._lock = time.monotonic(), threading.Event(), threading.Lock()
         self._usual = {rule: self._usual_s(rule) for rule in work}
         self._rule = next((rule for rule in DONE if work.get(rule) and self._audio.get(rule)), "")
@@ -67,21 +65,21 @@ class Progress:
         (self._task,) = self._bar.tasks
         self._bar.start()
         if not live:
-            threading.Thread(target=self._keep_telling, daemon=True, name="progress").start()
+            threading.Thread(target=self._print_regularly, daemon=True, name="progress").start()
 
     def _usual_s(self, rule: str) -> float:
-        """Return how much audio a job of a rule works on, in the mean: of some, not all may be run."""
+        """Return the mean length of audio of a rule's jobs, since the run may have only some of them."""
         known = self._audio.get(rule)
         return sum(known.values()) / len(known) if known else USUAL_S
 
     def begin(self, job: int, rule: str, about: str = "", output: str = "") -> None:
-        """Note that a job is at work, what it is about, and its first output."""
+        """Record that a job has begun; ``about`` is shown, and ``output`` is its first output."""
         audio_s = self._audio.get(rule, {}).get(output, self._usual.get(rule, USUAL_S))
         self._running[job] = (rule, f"{rule} {about}".rstrip(), audio_s)
         self._update()
 
     def end(self, job: int, *, done: bool) -> None:
-        """Note that a job has ended; it counts if it is ``done``."""
+        """Record that a job has ended, and whether it is ``done``."""
         rule, _, audio_s = self._running.pop(job, ("", "", 0.0))
         if done and rule in self._work:
             fields = self._task.fields
@@ -89,15 +87,15 @@ class Progress:
             self._bar.update(
                 self._task.id, advance=_cost(rule, audio_s), done=fields["done"] + 1, heard_s=heard_s
             )
-            # From here on it runs down: a job that takes its time does not make it grow.
+            # Between two jobs the estimate only counts down, so that a long job does not make it grow.
             if self._task.percentage >= 5:
                 left_s = (self._task.elapsed or 0.0) * (100 / self._task.percentage - 1)
                 self._bar.update(self._task.id, ends=time.monotonic() + left_s)
         self._update()
-        self._tell(INTERVAL_S)
+        self._print(INTERVAL_S)
 
     def wait(self, why: str) -> None:
-        """Note why what was submitted elsewhere does not begin; "" where it does."""
+        """Record why submissions do not begin; "" if none is waiting."""
         self._waiting = why
         self._update()
         if self._bar.disable and why:
@@ -109,20 +107,20 @@ class Progress:
         at_work = most[1] + f" and {others} more" * (others > 0)
         self._bar.update(self._task.id, description=self._waiting or at_work)
 
-    def _tell(self, after_s: float) -> None:
-        """Print a plain line, where the last one is so long ago."""
+    def _print(self, after_s: float) -> None:
+        """Print a plain line if the last one is at least so old."""
         with self._lock:
             now = time.monotonic()
             if self._bar.disable and not self._bar.finished and now - self._shown >= after_s:
                 self._shown = now
                 self._console.print(_state(self._task))
 
-    def _keep_telling(self) -> None:
+    def _print_regularly(self) -> None:
         while not self._ended.wait(min(SILENT_S, 1.0)):
-            self._tell(SILENT_S)
+            self._print(SILENT_S)
 
     def close(self) -> None:
-        """Show the last state and how long it took."""
+        """Show the last state and the time since the start."""
         self._ended.set()
         self._bar.stop()
         self._console.print(f"{_share(self._task)}, {_clock(self._task.elapsed or 0.0)} in all")
@@ -138,7 +136,7 @@ def _cost(rule: str, audio_s: float) -> float:
 
 
 def _state(task: Task) -> str:
-    """Return what is done and at work, and the time left as the cost of what is done suggests."""
+    """Return what is done and running, and the time left, estimated from the cost of what is done."""
     left, ends = "time left not known yet", task.fields["ends"]
     if ends is not None:
         left_s = ends - time.monotonic()

@@ -87,7 +87,7 @@ def test_a_stream_that_is_not_there_is_refused(told: pytest.CaptureFixture[str])
     media.write_media(Path("two.mkv"), sounds)
     assert main.main(["add", "two.mkv", "--channel", "1"]) == 2, "the first stream has one channel"
     assert main.main(["add", "/dev/zero"]) == 1  # which has no end
-    assert "/dev/zero: is not an ordinary file" in told.readouterr().err
+    assert "/dev/zero: is not a regular file" in told.readouterr().err
     assert not TABLE.exists() or not manifest.read(TABLE)
     assert main.main(["add", "talk.wav", "--audio-stream", "0"]) == 0
     assert manifest.read(TABLE)["talk"].rows[0].audio_stream == 0
@@ -205,7 +205,7 @@ def test_hotwords_beyond_the_models_room_are_told(
     many = " ".join(f"Zermatt{number}" for number in range(300))
     assert main.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", many]) == 0
     (line,) = told.readouterr().err.splitlines()
-    assert "--hotwords: the model has room for 223 tokens of hotwords:" in line
+    assert "the model takes 223 tokens of hotwords" in line
     assert manifest.read(TABLE)["talk"].rows[0].hotwords == many
     assert main.main(["add", "talk.wav", "--configfile", "own.yaml", "--hotwords", "Zermatt"]) == 0
     assert told.readouterr().err == ""

@@ -186,7 +186,7 @@ def with_missing_audio(given: AuditInputs) -> AuditInputs:
         (with_a_drift, "words moved by more than 0.5 s"),
         (with_a_hole_in_the_plan, "track main: 4.700 to 5.700 s belongs to no chunk"),
         (with_longer_audio, "track main: the plan and the converted audio differ in length by 0.500 s"),
-        (with_times_that_run_back, "main: 1 word beginning before the word in front of it"),
+        (with_times_that_run_back, "main: 1 word starting before the previous word"),
         (with_missing_audio, "00:00:04: no part 2"),
     ],
 )
@@ -266,9 +266,7 @@ def test_hotwords_that_there_was_no_room_for_are_told(session: AuditInputs, tmp_
     chunks = [chunk.model_copy(update={"unused_prompt": ["Vallaki", "Krezk"]}) for chunk in session.chunks]
     found = audit(replace(session, chunks=chunks), tmp_path)
     assert found.unused_prompt == ["Vallaki", "Krezk"]
-    assert found.flags == [
-        "the model has room for 223 tokens of hotwords: 2 hotwords, from `Vallaki` on, not used"
-    ]
+    assert found.flags == ["2 hotwords not used, from `Vallaki` on: the model takes 223 tokens of hotwords"]
 
 
 def test_a_language_in_doubt_and_languages_by_stretch(session: AuditInputs, tmp_path: Path) -> None:
@@ -308,7 +306,7 @@ def test_a_phantom_speaker_is_a_flag_but_not_on_tracks(session: AuditInputs, tmp
     turns = [*session.transcript.turns, Turn(start=8.6, end=8.7, speaker="C")]
     spoken = session.transcript.model_copy(update={"turns": turns, "speakers": ["A", "B", "C"]})
     given = replace(session, transcript=spoken)
-    assert flagged(given, tmp_path) == "speaker C has only 1.0% of the speech: perhaps nobody"
+    assert flagged(given, tmp_path) == "speaker C has only 1.0% of the speech: it may not be a person"
     assert audit(given, tmp_path, min_speaker_share=0.005).flags == []
     tracks = given.timeline.model_copy(update={"layout": "multitrack"})
     assert audit(replace(given, timeline=tracks), tmp_path).flags == []

@@ -52,13 +52,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def lock_at(place: str, minutes: float = 30) -> BatchLock:
-    return BatchLock.of(settings.validate({"batch": {"lock": place, "lock_minutes": minutes}}))
+    return BatchLock(settings.validate({"batch": {"lock": place, "lock_minutes": minutes}}).batch)
 
 
 def test_two_recorders_have_locks_of_their_own(place: str) -> None:
     lock = lock_at(place)
     assert lock.status() == {"locked": False}
-    assert abs(lock.prove("check")) < 60
+    assert abs(lock.check_access("check")) < 60
     assert lock._store.read() == []
     lock.lock("anna", "session/1 ü")
     lock.lock("ben", "../2")

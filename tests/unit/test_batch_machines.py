@@ -63,14 +63,12 @@ def test_what_was_started_and_seen_to_stop(root: Path) -> None:
 def test_a_stop_that_nobody_saw_has_no_time_and_goes_on_costing(root: Path) -> None:
     write(root, MACHINES, event("start", 0), event("ready", 10), event("stop", 20))
     report = noted(root)
-    assert machines.is_stopping(Mark(), root)
     assert (report.gpu.we_started_it, report.gpu.stop_time) == (True, None)
     assert report.gpu.runtime_seconds == pytest.approx((datetime.now(UTC) - BEGAN).total_seconds(), abs=30)
     write(root, MACHINES, event("start", 0, "ec2:other"), event("stopped", 60, "ec2:other"))
     assert noted(root).gpu.stop_time is None, "one of two was not seen to stop"
     write(root, MACHINES, event("refused", 70, "ec2:none"), event("stopped", 80))
     assert noted(root).gpu.stop_time
-    assert not machines.is_stopping(Mark(), root)
 
 
 def test_a_clock_that_is_set_back_earns_no_money(root: Path) -> None:

@@ -24,7 +24,7 @@ from sessionscribe.artifacts.provenance import Failure, JobUsage
 from sessionscribe.batch import metrics, report
 from sessionscribe.batch.report import BatchReport, Gpu, Scan, Transcription
 from sessionscribe.config.settings import Config, validate
-from sessionscribe.runners.usage_log import MACHINES, MachineLog
+from sessionscribe.runners.usage_log import MACHINES, note_event
 
 RULES = ROOT / "ops/prometheus"
 DASHBOARD = ROOT / "ops/grafana/dashboard.json"
@@ -112,7 +112,6 @@ def test_the_figures_are_those_of_the_files(project: tuple[Path, Config]) -> Non
 
 def test_a_machine_is_up_until_it_is_seen_to_stop(project: tuple[Path, Config], tmp_path: Path) -> None:
     root, settings = tmp_path / "calls", project[1]
-    log = MachineLog("ec2:gpu", root / MACHINES)
     for event, up in (
         ("running", None),
         ("start", 1),
@@ -122,7 +121,7 @@ def test_a_machine_is_up_until_it_is_seen_to_stop(project: tuple[Path, Config], 
         ("start", 1),
         ("refused", 0),
     ):
-        log.note(event)  # type: ignore[arg-type]
+        note_event(root, "ec2:gpu", event)  # type: ignore[arg-type]
         metrics.write_machines(settings, root)
         text = Path(settings.batch.metrics, "sessionscribe-calls-machines.prom").read_text()
         found = re.findall(r"gpu_started_by_us{.*} (.*)", text)

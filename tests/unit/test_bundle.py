@@ -30,6 +30,13 @@ from sessionscribe.manifest import manifest
 from sessionscribe.sharing import bundle_reader
 
 Members = list[tuple[zipfile.ZipInfo, bytes]]
+UNREADABLE = (
+    ("results/transcribe/one/", b"[" * 100_000),
+    ("results/transcribe/one/", b"[1]"),
+    ("results/transcribe/one/", b'{"a":"\\ud800"}'),
+    ("results/settings/one/plan_chunks", b'{"a":' * 100_000),
+)
+"""Contents of files in a bundle that cannot be given another session's name."""
 
 
 def project(root: Path, *sessions: str) -> Clone:
@@ -189,6 +196,13 @@ def test_a_session_whose_name_is_taken_comes_under_another(
         "write_export",
     }, "what took long is here"
     assert cli.main(["verify", "two"]) == 0
+    before = written(place)
+    for start, content in UNREADABLE:
+        evil = edited(place, content_of(start, content))
+        code, said = cli.main(["import", str(evil), "--as", "three"]), capsys.readouterr().err
+        assert (code, len(said.splitlines())) == (2, 1), (start, content[:9], said)
+        evil.unlink()
+    assert written(place) == before
     assert not list(Path(".sessionscribe").iterdir())
 
 
@@ -320,6 +334,18 @@ def member_with(number: int, **values: Any) -> Callable[[dict[str, Any], Members
     def edit(_: dict[str, Any], members: Members) -> None:
         for name, value in values.items():
             setattr(members[number][0], name, value)
+
+    return edit
+
+
+def content_of(start: str, data: bytes) -> Callable[[dict[str, Any], Members], None]:
+    """Return what gives another content to the files whose names start so."""
+
+    def edit(about: dict[str, Any], members: Members) -> None:
+        for number, (info, _) in enumerate(members):
+            if info.filename.startswith(start):
+                members[number] = (zipfile.ZipInfo(info.filename), data)
+                about["files"][number] |= {"size": len(data), "sha256": sha256(data).hexdigest()}
 
     return edit
 
@@ -474,19 +500,11 @@ RAW: dict[str, Callable[[bytes], bytes]] = {
 def test_a_hostile_archive_is_refused_with_one_line_and_nothing_is_written(
     place: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bundle, evil = place / "one.work.zip", place / "evil.zip"
     if kind in RAW:
-        evil.write_bytes(RAW[kind](bundle.read_bytes()))
+        evil = place / "evil.zip"
+        evil.write_bytes(RAW[kind]((place / "one.work.zip").read_bytes()))
     else:
-        with zipfile.ZipFile(bundle) as archive:
-            (first, text), *members = [(info, archive.read(info)) for info in archive.infolist()]
-        about = json.loads(text)
-        HOSTILE[kind](about, members)
-        with warnings.catch_warnings(), zipfile.ZipFile(evil, "w") as archive:
-            warnings.simplefilter("ignore")  # of names that are there twice
-            archive.writestr(first, json.dumps(about))
-            for info, data in members:
-                archive.writestr(info, data, info.compress_type)
+        evil = edited(place, HOSTILE[kind])
     before = written(place)
     assert cli.main(["import", str(evil)]) == 2
     said = capsys.readouterr()
@@ -494,6 +512,21 @@ def test_a_hostile_archive_is_refused_with_one_line_and_nothing_is_written(
     assert said.err.startswith(f"sessionscribe: {evil}: "), said.err
     assert said.out == ""
     assert written(place) == before
+
+
+def edited(place: Path, edit: Callable[[dict[str, Any], Members], None]) -> Path:
+    """Return a copy of the bundle with something changed."""
+    with zipfile.ZipFile(place / "one.work.zip") as archive:
+        (first, text), *members = [(info, archive.read(info)) for info in archive.infolist()]
+    about = json.loads(text)
+    edit(about, members)
+    evil = place / "evil.zip"
+    with warnings.catch_warnings(), zipfile.ZipFile(evil, "w") as archive:
+        warnings.simplefilter("ignore")  # of names that are there twice
+        archive.writestr(first, json.dumps(about))
+        for info, data in members:
+            archive.writestr(info, data, info.compress_type)
+    return evil
 
 
 @pytest.mark.parametrize("hidden", [False, True])

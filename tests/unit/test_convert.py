@@ -276,7 +276,7 @@ def test_nothing_to_decode_is_refused(tmp_path: Path) -> None:
     data = source.read_bytes()
     header = data.index(b"\xff\xf8")
     source.write_bytes(data[:header] + bytes(len(data) - header))
-    with pytest.raises(UserError, match="nothing of it can be decoded"):
+    with pytest.raises(UserError, match="nothing can be decoded"):
         Converted(source, tmp_path)
     assert not (tmp_path / "out" / "a.flac").exists()
 
@@ -378,7 +378,7 @@ def test_recordings_that_follow_one_another_are_told(tmp_path: Path) -> None:
 
 def test_more_than_a_file_can_hold_leaves_nothing(tmp_path: Path) -> None:
     source = write_media(tmp_path / "a.mkv", [Sound(tone(2), late_s=3 * 3600.0)], picture_s=1)
-    with pytest.raises(UserError, match="claims to hold more than"):
+    with pytest.raises(UserError, match="claims to contain more than"):
         Converted(source, tmp_path, duration_s=2)
     assert not (tmp_path / "out" / "a.flac").exists()
 
@@ -436,8 +436,8 @@ def live(source: Path, folder: Path, *, duration_s: float, header: Path | None =
 
 BAD_PARTS = {
     "empty": (lambda _: b"", "is empty (0 bytes)"),
-    "junk": (lambda _: b"junk" * 999, "is not an audio or video file, or damaged at its beginning"),
-    "begun": (lambda whole: whole[:30], "is not an audio or video file, or damaged at its beginning"),
+    "junk": (lambda _: b"junk" * 999, "is not an audio or video file, or is damaged at its beginning"),
+    "begun": (lambda whole: whole[:30], "is not an audio or video file, or is damaged at its beginning"),
     "header": (lambda whole: whole[: whole.index(b"\x1f\x43\xb6\x75")], ""),  # of a stream: no gap
 }
 

@@ -63,6 +63,9 @@ def test_a_time_and_two_words_are_enough(file: Path) -> None:
     laid = lay(written(file, "words\t1:01\t\t\tStrahl\tStrahd", "words\t01:03,2\t\t\tStrahl\tStrahd,"))
     assert text(laid.transcript).startswith("SPEAKER_00: we saw Strahd at the gate and Strahd, saw us /")
     assert states(laid) == [("applied", None)] * 2
+    laid = lay(written(file, "words\t1:01\t\t\tat the gate\t"))  # nothing around it, and not quite its time
+    assert text(laid.transcript).startswith("SPEAKER_00: we saw Strahl and Strahl saw us /")
+    assert states(laid) == [("applied", None)]
 
 
 def test_without_a_time_words_are_replaced_everywhere_but_where_a_line_says_else(file: Path) -> None:
@@ -430,7 +433,7 @@ def test_a_corrected_session_is_a_reference_and_one_that_is_not_is_none(
         printed = capsys.readouterr()
         if edits is None:
             assert code == 2
-            assert "s: has no corrections: its transcript is what the machine made" in printed.err
+            assert "s: has no corrections, so its transcript is no reference" in printed.err
         else:
             assert code == 0
             assert "| s       | 14    | 7.1 " in printed.out

@@ -17,11 +17,10 @@ from sessionscribe.runners.costs import (
     figures,
     price_of,
     read_prices,
-    read_usage,
     sum_up,
     table,
 )
-from sessionscribe.runners.usage_log import USAGE_LOG, Entry
+from sessionscribe.runners.usage_log import USAGE_LOG, Entry, read_usage
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,7 +73,7 @@ def test_without_a_price_none_is_made_up() -> None:
     text = table([record(accelerator="Tesla T4", one=(1, 1))], PRICES)
     assert "2.00 h have no price" in text
     assert "?" in text
-    assert table([], PRICES) == "No machine but this one was used yet."
+    assert table([], PRICES) == "No other machine has been used yet."
 
 
 def test_what_a_connection_notes_can_be_summed_up(tmp_path: Path) -> None:

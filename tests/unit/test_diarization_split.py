@@ -419,7 +419,7 @@ def test_more_voices_than_memory_allows_are_clustered_by_a_part_of_them(
     all_of_them = cluster(*given)
     part_of_them = cluster(*given, most=60)
     assert all_of_them[2] is None
-    assert str(part_of_them[2]).startswith("clustered by 60 of 1")
+    assert str(part_of_them[2]).startswith("only 60 of 1")
     by_all, by_part = (
         sum(turn.end - turn.start for turn in found[0]) for found in (all_of_them, part_of_them)
     )

@@ -12,7 +12,7 @@ from builders import word, words
 from sessionscribe.artifacts.merged import Merged, MergedWord
 from sessionscribe.artifacts.speakers import Turns, Voices
 from sessionscribe.artifacts.transcript import Transcript
-from sessionscribe.stages.diarize.boundaries import with_evidence
+from sessionscribe.stages.diarize.boundaries import snapped
 from sessionscribe.stages.diarize.diarize import NO_TURN, NOT_ASKED, assign_speakers, track_turns
 
 
@@ -170,7 +170,7 @@ def spoken_by(text: str, speakers: str, *, pauses: dict[int, float] | None = Non
         clock += (pauses or {}).get(index, 0.0)
         found.append(MergedWord(**word(piece, clock, clock + 0.2).model_dump(), track="main", chunk=0))
         clock += 0.2
-    return "".join(who or "-" for who in with_evidence(found, [None if s == "-" else s for s in speakers]))
+    return "".join(who or "-" for who in snapped(found, [None if s == "-" else s for s in speakers]))
 
 
 @pytest.mark.parametrize(

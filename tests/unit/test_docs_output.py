@@ -4,20 +4,20 @@ import re
 from pathlib import Path
 
 import pytest
+import records
 
 from project import APART
-from sessionscribe.artifacts import docs
 from sessionscribe.artifacts.base import Artifact
 from sessionscribe.config.settings import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/output.md").read_text(encoding="utf-8")
 RECORDS = (ROOT / "docs/records.md").read_text(encoding="utf-8")
-ARTIFACTS = {name: model for name, model in docs.models().items() if issubclass(model, Artifact)}
+ARTIFACTS = {name: model for name, model in records.models().items() if issubclass(model, Artifact)}
 
 
 def test_the_tables_of_fields_are_those_of_the_models() -> None:
-    assert docs.documented(RECORDS) == RECORDS, "run `make docs`"
+    assert records.documented(RECORDS) == RECORDS, "run `make docs`"
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)

@@ -81,12 +81,12 @@ def test_what_cannot_be_an_instance_is_said_so(argument: str) -> None:
 
 def test_it_is_started_used_and_stopped(box: Box, tmp_path: Path) -> None:
     found = machine(f"ec2:{box.host.name}", tmp_path)
-    assert not found.is_up()
+    assert found.state() == "off"
     address = found.start()
     about = box.cloud.about(box.id)
     assert about["State"]["Name"] == "running"
     assert address.destination == box.host.name
-    assert address.sort == "g5.xlarge"
+    assert address.machine_type == "g5.xlarge"
     assert f"HostName={about['PublicIpAddress']}" in address.options
     assert set(box.asked.read_text().split()) == {about["PublicIpAddress"]}
     assert box.known_hosts.read_text().startswith(box.id), "the key is known by the id, not by the address"

@@ -7,10 +7,25 @@ import os
 
 import pytest
 
-from sessionscribe.core.errors import UserError, describe, one_by_one
+from sessionscribe.core.errors import UserError, describe, one_by_one, visible
+from sessionscribe.engines.prompts import no_room
 from sessionscribe.storage.rclone import RcloneError
 
 THREE = {"one": 1, "two": 2, "three": 3}
+
+
+def test_messages_quote_only_the_ends_of_what_somebody_pasted() -> None:
+    pasted = f"Vallaki{'x' * 20_000}Krezk"
+    for message in (
+        visible(pasted),
+        no_room([pasted]),
+        str(UserError(f"there is no `{pasted}`", where=pasted, hint="Look")),
+    ):
+        assert "Vallaki" in message
+        assert "Krezk" in message
+        assert len(message) < 1500
+    assert visible("/a/path") == "/a/path"
+    assert len(visible(pasted, None)) == len(pasted)
 
 
 def test_one_that_fails_keeps_no_other_from_being_done(capsys: pytest.CaptureFixture[str]) -> None:

@@ -440,7 +440,7 @@ def test_pdf_is_read_by_pypdf(tmp_path: Path) -> None:
         assert piece in text
     for hebrew in ("שלום", "Google"):
         assert hebrew in text or hebrew[::-1] in text
-    assert "□ stands for letters that no font here has" in text
+    assert "□ stands for letters that no font has" in text
     assert f"U+{ord('章'):04X}" in text
 
 

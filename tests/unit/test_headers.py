@@ -165,6 +165,8 @@ LIARS: dict[str, Make] = {
     "rf64-small.wav": lambda f: rf64(f, 3200),
     "rf64-nobody-knows.wav": lambda f: rf64(f, 2**64 - 1),
     "bw64-begun.wav": lambda f: rf64(f, 0, b"BW64"),
+    "junk-first.wav": lambda f: b"--part\r\n\r\n" + wav(f),
+    "junk-first-pipe.wav": lambda f: bytes(700) + wav(f, size=0xFFFF_FFFF),
     "begun.w64": lambda f: w64(f, 24),
     "zero.w64": lambda f: w64(f, 0),
     "small.w64": lambda f: w64(f, 24 + 3200),
@@ -358,7 +360,7 @@ def test_slices_of_a_stream_are_read_with_its_header(tmp_path: Path, name: str) 
     assert header
     total, positions = heard(parts[0]), [0.0]
     for part in parts[1:]:
-        source, own = stream_parts.headed(part, header)
+        source, own = stream_parts.with_header(part, header)
         reader = Reader(source, 0)
         found = sum(block.shape[1] / rate for rate, block in reader.blocks())
         if own and reader.start_s:  # of a last page alone nobody knows when it begins
@@ -377,7 +379,7 @@ def test_a_slice_may_begin_anywhere_in_a_cluster(tmp_path: Path, number: int) ->
     path, header, total = tmp_path / "a.webm", b"", 0.0
     for start, stop in pairwise(len(data) * edge // number for edge in range(number + 1)):
         path.write_bytes(data[start:stop])
-        source, has_times = (path, True) if not start else stream_parts.headed(path, header)
+        source, has_times = (path, True) if not start else stream_parts.with_header(path, header)
         reader = Reader(source, 0)
         found = sum(block.shape[1] / rate for rate, block in reader.blocks())
         header = header or stream_parts.header_of(path)
@@ -410,10 +412,10 @@ def test_a_rate_that_holds_no_speech_is_refused(tmp_path: Path, rate: int) -> No
 def test_more_sound_than_a_file_can_hold_is_refused_until_it_is_allowed(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mkv", [Sound(tone(2), late_s=3 * 3600.0)], picture_s=1)
     with pytest.raises(
-        UserError, match=r"claims to hold more than 3\.0 h of sound in 0\.0\d+ MB.*max_hours_per_mb"
+        UserError, match=r"claims to contain more than 3\.0 h of audio in 0\.0\d+ MB.*max_hours_per_mb"
     ):
         probe(path)
-    with pytest.raises(UserError, match="claims to hold"):
+    with pytest.raises(UserError, match="claims to contain"):
         for _ in Reader(path, 0).blocks():
             pass
     assert probe(path, limits=Limits(max_hours_per_mb=10_000)).duration_s == pytest.approx(10_802, abs=1)

@@ -111,7 +111,7 @@ def _zeros(folder: Path) -> Path:
             "index (moov) is missing",
         ),
         (lambda folder: write_media(folder / "a.mp4", [], picture_s=2), "has no audio stream (only video)"),
-        (lambda _: Path("/dev/zero"), "is not an ordinary file"),
+        (lambda _: Path("/dev/zero"), "is not a regular file"),
         (lambda folder: folder / os.fsdecode(b"\xff.wav"), "not valid UTF-8"),
     ],
 )

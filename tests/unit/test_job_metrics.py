@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 
+from sessionscribe.artifacts.provenance import JobUsage
 from sessionscribe.jobs import memory, metrics
 from sessionscribe.jobs.metrics import JobMetrics
 
@@ -94,29 +97,32 @@ def spend(seconds: float) -> None:
         pass
 
 
+def recorded(used: JobMetrics) -> JobUsage:
+    return used.usage("talk", "rule", "output", queued_s=0, ok=True)
+
+
 def test_jobs_at_once_share_the_cpu_time_of_their_process() -> None:
-    def ended(used: JobMetrics) -> float:
-        return used.usage("talk", "rule", "output", queued_s=0, ok=True).cpu_s
-
-    first = JobMetrics()
-    spend(0.04)
-    second = JobMetrics()
-    spend(0.04)
-    assert ended(first) == pytest.approx(0.06, abs=0.01)
-    spend(0.04)
-    assert ended(second) == pytest.approx(0.06, abs=0.01)
+    with ExitStack() as first_job, metrics.measured() as second:
+        first = first_job.enter_context(metrics.measured())
+        spend(0.08)
+        assert recorded(first).cpu_s == pytest.approx(0.04, abs=0.01)
+        first_job.close()
+        spend(0.04)
+        assert recorded(second).cpu_s == pytest.approx(0.08, abs=0.01)
+    assert recorded(first).cpu_s == pytest.approx(0.04, abs=0.01)
 
 
-def test_a_job_that_never_ended_has_no_share() -> None:
-    JobMetrics()
-    job = JobMetrics()
-    spend(0.02)
-    used = job.usage("talk", "rule", "output", queued_s=0, ok=True)
-    assert used.cpu_s == pytest.approx(0.02, abs=0.01)
+def test_a_job_that_was_broken_off_has_no_share() -> None:
+    with pytest.raises(SystemExit), metrics.measured():
+        sys.exit()
+    with metrics.measured() as job:
+        spend(0.02)
+        assert recorded(job).cpu_s == pytest.approx(0.02, abs=0.01)
 
 
 def test_a_job_that_begins_hides_no_peak_of_memory_of_another_one() -> None:
-    first = JobMetrics()
-    bytearray(b"x" * (200 << 20))  # let go at once: what is in use afterwards does not tell of it
-    JobMetrics()
-    assert first.usage("talk", "rule", "output", queued_s=0, ok=True).peak_memory_mb > 200
+    with metrics.measured() as first:
+        bytearray(b"x" * (200 << 20))  # freed at once: memory in use afterwards says nothing about it
+        with metrics.measured():
+            pass
+        assert recorded(first).peak_memory_mb > 200

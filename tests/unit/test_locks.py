@@ -87,11 +87,11 @@ def test_after_kill_9_the_next_run_works_with_kernel_locks_and_without(
     ("changes", "stays"),
     [
         ({"host": "node7"}, True),  # nobody here can tell
-        ({"machine": ["", workspace.NO_CONTAINER]}, False),  # a boot before
-        ({"machine": ["", "pid:[1]"]}, True),  # a container of this name, perhaps elsewhere
+        ({"boot": "", "namespace": workspace.NO_CONTAINER}, False),  # a boot before
+        ({"boot": "", "namespace": "pid:[1]"}, True),  # a container of this name, perhaps elsewhere
         ({"began": "1"}, False),  # the number was given again
         ({"pid": 0}, False),
-        ({"host": 1, "pid": "x", "began": None, "machine": 3}, False),  # no note at all
+        ({"another": "field"}, False),  # no note at all
     ],
     ids=repr,
 )
@@ -112,7 +112,7 @@ def test_another_container_of_this_name_is_not_taken_for_dead(
 ) -> None:
     (note,) = (tmp_path / ".snakemake" / workspace.AT_WORK).iterdir()
     content = json.loads(note.read_text())
-    note.write_text(json.dumps(content | {"machine": [content["machine"][0], "pid:[1]"], "pid": 10**6}))
+    note.write_text(json.dumps(content | {"namespace": "pid:[1]", "pid": 10**6}))
     assert lock_stays(tmp_path)
 
 

@@ -55,16 +55,16 @@ def switch(tmp_path: Path) -> Iterator[Switch]:
 def test_it_is_started_once_and_stopped_once(switch: Switch) -> None:
     told: list[str] = []
     machine = switch.machine(say=told.append)
-    assert not machine.is_up()
+    assert machine.state() == "off"
     assert machine.stop_command == ""
-    assert machine.start() == machine.address()
+    assert machine.start() == machine.find_address()
     machine.start()  # again after a lost connection
     assert switch.said() == ["start gpu-box"]
     machine.stop()
     machine.stop()
     assert switch.said() == ["start gpu-box", "stop"]
     assert told == ["ssh:box is off: starting it", "ssh:box is stopped"]
-    assert not machine.is_up()
+    assert machine.state() == "off"
 
 
 def test_what_was_up_stays_up(switch: Switch) -> None:
@@ -72,7 +72,7 @@ def test_what_was_up_stays_up(switch: Switch) -> None:
     machine = switch.machine()
     machine.start()
     machine.stop()
-    assert machine.is_up()
+    assert machine.state() == "up"
     assert switch.said() == ["start gpu-box"]
 
 
@@ -161,7 +161,7 @@ def test_one_that_went_off_by_itself_is_off(switch: Switch) -> None:
     machine = switch.machine(halt_s=5)
     machine.start()
     subprocess.run(switch.commands.stop, shell=True, check=True)
-    assert eventually(machine.is_off, 30)
+    assert eventually(lambda: machine.state() == "off", 30)
     machine.stop()  # where the stop command fails: nothing is there to be stopped
     assert not machine.stop_command
 

@@ -6,15 +6,15 @@ import re
 
 import numpy as np
 import pytest
-
 from natural_voices.people import PEOPLE
 from natural_voices.perturb import PERTURBATIONS
 from natural_voices.signals import merge_intervals, speech_intervals
+
 from project import ROOT
 
 TEXTS = {
     path.stem: path.read_text(encoding="utf-8").splitlines()
-    for path in sorted((ROOT / "scripts/natural_voices/texts").glob("*.txt"))
+    for path in sorted((ROOT / "benchmarks/natural_voices/texts").glob("*.txt"))
 }
 
 

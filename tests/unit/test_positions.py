@@ -34,7 +34,7 @@ from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utteran
 from sessionscribe.stages.audit.audit import speaker_shares
 from sessionscribe.stages.correct.apply import overlay
 from sessionscribe.stages.correct.table import Edit
-from sessionscribe.stages.diarize.boundaries import with_evidence
+from sessionscribe.stages.diarize.boundaries import snapped
 from sessionscribe.stages.diarize.diarize import assign_speakers
 from sessionscribe.stages.name.name import who_talks
 from sessionscribe.stages.transcribe.hallucinations import is_phantom
@@ -93,7 +93,7 @@ def test_a_word_on_the_border_of_two_pieces_belongs_to_the_second() -> None:
 
 
 def spoken_by(speakers: str, found: Sequence[MergedWord]) -> str:
-    return "".join(str(who) for who in with_evidence(found, list(speakers)))
+    return "".join(str(who) for who in snapped(found, list(speakers)))
 
 
 def test_a_pause_is_one_wherever_it_is() -> None:

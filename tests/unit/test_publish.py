@@ -29,7 +29,7 @@ from sessionscribe.planning import status
 from sessionscribe.planning.session_files import is_safe
 from sessionscribe.publish import history, pack, state, unpack, versions
 from sessionscribe.publish.dvc_store import RemoteError, Store
-from sessionscribe.publish.package_manifest import CONTENTS, is_shared
+from sessionscribe.publish.state import CONTENTS, is_shared
 
 CHUNK = "results/transcribe/one/*/mix.0001.json"
 
@@ -552,7 +552,7 @@ def test_an_old_version_does_not_overwrite_what_was_not_published(here: Clone) -
     here.finish("never published")
     before = here.results()
     store = Store(here.root)
-    with pytest.raises(unpack.UnpublishedError):
+    with pytest.raises(UserError, match="unpublished results"):
         unpack.take(here.root, store, "one", text=history.at(here.root, "one", revision))
     store.close()
     assert here.results() == before

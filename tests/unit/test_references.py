@@ -210,24 +210,6 @@ def test_a_label_counts_if_it_comes_again(tmp_path: Path) -> None:
     ]
 
 
-def test_overlapping_turns_of_a_truth_keep_their_words_together(tmp_path: Path) -> None:
-    words = [
-        ("Hello", 0.5, 1.0, "a"),
-        ("there", 1.0, 2.0, "a"),
-        ("don't", 1.8, 2.4, "b"),
-        ("now", 2.0, 2.5, "a"),
-    ]
-    truth = {
-        "session": "talk",
-        "duration_s": 10.0,
-        "words": [dict(zip(("text", "start", "end", "speaker"), word, strict=True)) for word in words],
-        "turns": [{"speaker": "a", "start": 0.5, "end": 2.5}, {"speaker": "b", "start": 1.8, "end": 2.4}],
-    }
-    path = write(tmp_path / "truth.json", json.dumps(truth))
-    assert lines(path) == [("a", "Hello there now"), ("b", "don't")]
-    assert references.read([path])["talk"].duration_s == 10.0
-
-
 def test_words_and_turns_of_one_session_may_come_from_two_files(tmp_path: Path) -> None:
     write(tmp_path / "words.stm", "talk 1 A 0 2 one two\n")
     write(tmp_path / "turns.rttm", "SPEAKER talk 1 0.500 1.000 <NA> <NA> X <NA> <NA>\n")
@@ -313,7 +295,7 @@ BROKEN = [
     ("x.stm", "talk 1 A zero 1 one\n", "line 1: zero is not a time"),
     ("x.stm", "talk 1 A \x1b[31m 1 one\n", r"line 1: \\x1b\[31m is not a time"),
     ("x.stm", "talk 1 A nan 1 one\n", "line 1: nan is not a time"),
-    ("x.stm", "talk 1 A 2 1 one\n", "line 1: ends before it begins"),
+    ("x.stm", "talk 1 A 2 1 one\n", "line 1: the end is before the start"),
     ("x.stm", "talk 1 A 0 1 { one / two }\n", "alternatives"),
     ("x.ctm", "talk 1 0 one\n", "line 1 has 4 fields"),
     ("x.ctm", "talk 1 0 -1 one\n", "line 1: -1 is not a time"),
@@ -327,7 +309,7 @@ BROKEN = [
     ("x.rttm", "SPEAKER a 1 0 1 - - X - -\nSPEAKER a b c d e f g h i j k l m\n", "line 2: c is not a time"),
     ("x.uem", "talk 1 a b\n", "line 1: a is not a time"),
     ("x.uem", "talk 1 0\n", "line 1 has 3 fields"),
-    ("x.uem", "talk 1 4 1\n", "line 1: ends before it begins"),
+    ("x.uem", "talk 1 4 1\n", "line 1: the end is before the start"),
     ("x.uem", "talk 1 -1 4\n", "line 1: -1 is not a time"),
     ("x.srt", "this is no subtitle\n", "has no cue"),
     ("x.vtt", "this is no subtitle\n", "is not valid"),
@@ -340,7 +322,7 @@ BROKEN = [
     ("x.json", '{"segments": [{"start": -1}]}', "segments.0.start"),
     ("x.json", '{"segments": [{"start": NaN, "text": "x"}]}', "segments.0.start"),
     ("x.json", '[{"words": 1}]', "0.words"),
-    ("x.json", '{"session": "x", "words": [{}], "turns": []}', "words.0"),
+    ("x.json", '{"session": "x", "words": [{}], "turns": []}', "is neither a transcript nor SegLST"),
     ("x.docx", "", "files ending in .docx cannot be read"),
     ("x", "", "files ending in nothing cannot be read"),
 ]
@@ -456,4 +438,7 @@ def test_a_folder_that_lacks_a_chunk(tmp_path: Path, fast_disk: None) -> None:
     folder = chunks(tmp_path / "results/transcribe/s/0123")
     (folder / "main.0000.json").unlink()
     with pytest.raises(UserError, match="chunk 0 of track main is missing"):
+        transcripts.read(str(folder))
+    (folder / "main.0000.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"main.0000.json: cannot be read \(maximum recursion depth"):
         transcripts.read(str(folder))

@@ -21,7 +21,8 @@ from sessionscribe.runners.command_machine import CommandMachine
 from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.costs import PRICES
 from sessionscribe.runners.errors import DiedError, DisconnectedError
-from sessionscribe.runners.machine import Address, Commands, GivenHost, Machine, Settings
+from sessionscribe.runners.machine import Address, Commands, Machine, Settings
+from sessionscribe.runners.machine import Host as AlwaysOn
 from sessionscribe.runners.remote import RemoteWorker
 from sessionscribe.runners.usage_log import USAGE_LOG
 from sshd import Host
@@ -42,7 +43,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 @pytest.fixture
 def box(host: Host) -> Machine:
-    return GivenHost("ssh:gpu-box", Address("gpu-box", ("-F", str(host.config))))
+    return AlwaysOn("ssh:gpu-box", Address("gpu-box", ("-F", str(host.config))))
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_warm.places import local_places
 from snakemake_executor_plugin_warm.pool import WorkerPool
+from snakemake_executor_plugin_warm.slots import local_slots
 
 SERVE = Path(__file__).parents[2] / "scripts/snakemake_executor_plugin_warm/serve.py"
 
@@ -50,7 +50,7 @@ def test_to_end_idle_workers_at_once_costs_no_processor(tmp_path: Path) -> None:
     (tmp_path / "sleeps.py").write_text("import time; time.sleep(1)")
     request = {name: [] for name in ("input", "output", "params", "wildcards", "resources")}
     about = {"script": str(tmp_path / "sleeps.py"), "rule": "r", "threads": 1}
-    pool, before = WorkerPool(local_places(1, 1), 0.0), time.process_time()
+    pool, before = WorkerPool(local_slots(1, 1), 0.0), time.process_time()
     logged = {**request, **about, "log": [[None, str(tmp_path / "log")]]}
     assert pool.run(logged, time.time())["code"] == 0
     spent = time.process_time() - before
@@ -76,7 +76,7 @@ def test_lanes_parse_python_at_the_same_time(tmp_path: Path) -> None:
     )
     request = {name: [] for name in ("input", "output", "params", "wildcards", "resources")}
     about = {"script": str(tmp_path / "parses.py"), "rule": "r", "log": [[None, str(tmp_path / "log")]]}
-    pool = WorkerPool(local_places(1, 2), 0.0)
+    pool = WorkerPool(local_slots(1, 2), 0.0)
     with ThreadPoolExecutor(2) as lanes:
         jobs = [lanes.submit(pool.run, {**request, **about, "threads": n}, time.time()) for n in (1, 20)]
         assert [job.result()["error"] for job in jobs] == ["", ""]
@@ -94,7 +94,7 @@ def test_a_job_that_fails_beside_another_one_says_so_in_its_own_log(tmp_path: Pa
     )
     request = {name: [] for name in ("input", "output", "wildcards", "resources")}
     request["params"] = [["begun", str(tmp_path / "begun")]]
-    pool = WorkerPool(local_places(1, 2), 0.0)
+    pool = WorkerPool(local_slots(1, 2), 0.0)
     with ThreadPoolExecutor(2) as lanes:
         for name in ("waits", "begins"):
             about = {"script": str(tmp_path / f"{name}.py"), "rule": "r", "threads": 1}

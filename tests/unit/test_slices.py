@@ -61,7 +61,7 @@ def test_a_slice_that_nobody_asked_for_is_missed_by_name(track: Path, tmp_path: 
     folder = tmp_path / "mix.flac"
     cut_slices(track, slice_names([(0, 10)], TOTAL), folder)
     assert len(read_samples(folder, 0, SLICE)) == SLICE
-    with pytest.raises(UserError, match="lacks the slice at 10 s"):
+    with pytest.raises(UserError, match="has no slice at 10 s"):
         read_samples(folder, SLICE - 5, SLICE + 5)
 
 

@@ -81,7 +81,7 @@ def test_a_live_session_is_cut_between_parts_and_ends_lie_where_the_timeline_say
     timeline = builders.timeline(*plans, layout="live", offsets=[1, 41, 81, 121, 161])
     assert [s.within(timeline) for s in found] == [(0, 1_296_000), (1_296_000, 2_576_000), (2_576_000, None)]
     short = builders.timeline(*plans[:3], layout="live", offsets=[1, 41, 81])
-    with pytest.raises(UserError, match="has no part chunk-4"):
+    with pytest.raises(UserError, match="has no track chunk-4"):
         found[1].within(short)
 
 

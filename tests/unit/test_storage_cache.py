@@ -139,7 +139,7 @@ def test_a_failed_transfer_leaves_nothing(cache: Cache) -> None:
 
     with pytest.raises(OSError, match="cut"), cache.use(cache.path("a"), 90, fail):
         pass
-    assert [path.name for path in cache.folder.iterdir() if path.name not in (".lock", ".counts.json")] == []
+    assert [path.name for path in cache.folder.iterdir() if path.name not in (".lock", ".misses")] == []
     assert use(cache, "b", 100)
 
 

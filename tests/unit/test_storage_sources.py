@@ -169,8 +169,14 @@ def test_patterns_are_rclones(bucket: Path, tone: bytes) -> None:
 def test_a_pattern_from_a_servers_root_is_looked_for_there(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(listing, "_has_twins", lambda *_: False)
-    monkeypatch.setattr(listing, "_entry", lambda *_: None)
-    monkeypatch.setattr(listing, "_list", lambda folder, *_: asked.append(folder) or [])
+
+    def list_nothing(folder: str, filters: list[str]) -> list[listing.Item]:
+        if not filters:
+            raise UserError("does not exist", where=folder, hint="")
+        asked.append(folder)
+        return []
+
+    monkeypatch.setattr(listing, "_list", list_nothing)
     for pattern in ("nas:/*.wav", "nas:*.wav", "nas:/srv/*/a.wav"):
         listing.list_files(pattern)
     assert asked == ["nas:/", "nas:", "nas:/srv"]

@@ -17,7 +17,6 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from sessionscribe.artifacts.provenance import JobUsage
 from sessionscribe.runners import submitted
-from snakemake_executor_plugin_googlebatch_warm import parse_labels
 from snakemake_executor_plugin_kubernetes_warm import parse_volumes
 from snakemake_executor_plugin_warm.submission import ContainerSubmission, sessions_of, time_limit_s
 
@@ -150,14 +149,6 @@ def test_a_refused_submission_costs_its_job_and_all_if_none_was_ever_taken(
     assert caplog.messages == ["sessionscribe: two is refused"]
     with pytest.raises(WorkflowError, match="one is refused"):
         Service(False).run_job("one")
-
-
-def test_labels_have_a_name_and_a_value() -> None:
-    assert parse_labels("team=a, stage=b=c,") == {"team": "a", "stage": "b=c"}
-    assert parse_labels("") == {}
-    for given, wrong in (("team=a,mine", "mine"), ("=a", "=a")):
-        with pytest.raises(WorkflowError, match=f"googlebatch-warm-labels: `{wrong}` is not name=value"):
-            parse_labels(given)
 
 
 def test_volumes_are_claims_with_a_place() -> None:

@@ -5,7 +5,6 @@ The words are the true ones: what is measured is who says them.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,10 @@ from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.evaluation.evaluate import Measure, Options, evaluate
 from sessionscribe.evaluation.intervals import Bootstrap
 from sessionscribe.formats.references import read_file
-from sessionscribe.formats.transcripts import from_truth
 from sessionscribe.stages.diarize.diarize import assign_speakers, cluster_speakers, embed_chunk
 
 OPTIONS = Diarize(model=str(DIARIZATION_MODEL), device="cpu", chunk_s=120)
-TRUTH = json.loads((ROOT / "tests/data/twelve.json").read_text(encoding="utf-8"))
+(TRUTH,) = read_file(ROOT / "tests/data/twelve.json")
 
 
 class Heard:
@@ -57,16 +55,17 @@ class Heard:
             output=self.folder / "turns.json",
             sounds=self.folder / "voices.json",
         )
-        words = [builders.word(w["text"], w["start"], max(w["start"], w["end"])) for w in TRUTH["words"]]
+        said = sorted(TRUTH.words, key=lambda word: word.start or 0.0)
+        words = [builders.word(w.text, w.start or 0.0, max(w.start or 0.0, w.end or 0.0)) for w in said]
         output = self.folder / "transcript.json"
         assign_speakers(merged=builders.merged(words), turns=turns, speakers={}, output=output)
         options = Options(bootstrap=Bootstrap(resamples=10))
-        return turns, evaluate([(from_truth(TRUTH), read_file(output)[0])], options).pooled
+        return turns, evaluate([(TRUTH, read_file(output)[0])], options).pooled
 
 
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> Heard:
-    assert len({turn["speaker"] for turn in TRUTH["turns"]}) == 12
+    assert len({turn.speaker for turn in TRUTH.turns or ()}) == 12
     return Heard(tmp_path_factory.mktemp("twelve"))
 
 

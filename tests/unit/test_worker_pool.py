@@ -47,7 +47,7 @@ class Sleeper:
         self._gone.set()
 
 
-def place(name: str, worker: Callable[[], Sleeper], waiting: int = 1, tries: int = 3) -> WorkerSlot:
+def slot(name: str, worker: Callable[[], Sleeper], waiting: int = 1, tries: int = 3) -> WorkerSlot:
     return WorkerSlot(name, lambda _log: worker(), 1, waiting, tries)
 
 
@@ -65,14 +65,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_faster_worker_does_more() -> None:
-    pool = WorkerPool([place("slow", lambda: Sleeper(0.2)), place("fast", lambda: Sleeper(0.05))], 60)
+    pool = WorkerPool([slot("slow", lambda: Sleeper(0.2)), slot("fast", lambda: Sleeper(0.05))], 60)
     done = run_all(pool, 20, 4)
     assert done[0.05] >= 2 * done[0.2]
     pool.dismiss()
 
 
 def test_a_job_that_waits_goes_to_a_worker_that_has_nothing_to_do() -> None:
-    pool = WorkerPool([place("slow", lambda: Sleeper(2.0)), place("fast", lambda: Sleeper(0.01))], 60)
+    pool = WorkerPool([slot("slow", lambda: Sleeper(2.0)), slot("fast", lambda: Sleeper(0.01))], 60)
     began = time.monotonic()
     assert run_all(pool, 4, 4) == {2.0: 1, 0.01: 3}
     assert time.monotonic() - began < 3
@@ -81,13 +81,13 @@ def test_a_job_that_waits_goes_to_a_worker_that_has_nothing_to_do() -> None:
 def test_lost_jobs_are_given_back_and_the_place_is_tried_again() -> None:
     said, left = [], [DisconnectedError("gone"), DisconnectedError("gone")]
     pool = WorkerPool(
-        [place("flaky", lambda: Sleeper(0.01, fails=lambda: left.pop() if left else None))],
+        [slot("flaky", lambda: Sleeper(0.01, fails=lambda: left.pop() if left else None))],
         60,
         say=said.append,
     )
     assert run_all(pool, 3, 1) == {0.01: 3}
     assert len([line for line in said if "its jobs go back into the queue, next attempt in" in line]) == 2
-    assert pool.places[0].failures == 0
+    assert pool.slots[0].failures == 0
 
 
 def test_the_waits_grow_and_have_an_end() -> None:
@@ -98,7 +98,7 @@ def test_the_waits_grow_and_have_an_end() -> None:
         return Sleeper(fails=lambda: DisconnectedError("gone"))
 
     said: list[str] = []
-    pool = WorkerPool([place("gone", start)], 60, say=said.append)
+    pool = WorkerPool([slot("gone", start)], 60, say=said.append)
     with pytest.raises(NoWorkerError):
         pool.run(REQUEST, time.time())
     waits = [b - a for a, b in pairwise(begun)]
@@ -115,7 +115,7 @@ def test_a_place_that_will_not_do_is_not_tried_again_and_the_others_go_on() -> N
     said: list[str] = []
     broken = Sleeper(fails=lambda: UnusableError("is full", where="there", hint="Make room"))
     pool = WorkerPool(
-        [place("full", lambda: broken), place("well", lambda: Sleeper(0.01))], 60, say=said.append
+        [slot("full", lambda: broken), slot("well", lambda: Sleeper(0.01))], 60, say=said.append
     )
     assert run_all(pool, 6, 4) == {0.01: 6}
     assert said == ["warm: full is given up: there: is full. Make room. The run goes on with 1 other"]
@@ -125,7 +125,7 @@ def test_a_place_that_will_not_do_is_not_tried_again_and_the_others_go_on() -> N
 def test_a_job_that_kills_its_workers_fails_in_the_end() -> None:
     said: list[str] = []
     pool = WorkerPool(
-        [place("box", lambda: Sleeper(fails=lambda: DiedError("died")), tries=2)], 60, say=said.append
+        [slot("box", lambda: Sleeper(fails=lambda: DiedError("died")), tries=2)], 60, say=said.append
     )
     with pytest.raises(DiedError, match="its worker on box died"):
         pool.run(REQUEST, time.time())
@@ -149,13 +149,13 @@ def test_a_worker_that_takes_no_more_jobs_is_let_go_before_the_next_one_starts()
         events.append("started")
         return Retiring(0.05)
 
-    pool = WorkerPool([place("box", start, waiting=0)], 60)
+    pool = WorkerPool([slot("box", start, waiting=0)], 60)
     run_all(pool, 3, 2)
     assert events[:5] == ["started", "ended", "started", "ended", "started"]
 
 
 def test_to_stop_ends_jobs_and_those_that_wait() -> None:
-    pool = WorkerPool([place("box", lambda: Sleeper(60))], 60)
+    pool = WorkerPool([slot("box", lambda: Sleeper(60))], 60)
     with ThreadPoolExecutor(3) as threads:
         jobs = [threads.submit(pool.run, REQUEST, time.time()) for _ in range(3)]
         time.sleep(0.2)
@@ -172,7 +172,7 @@ def test_an_idle_worker_is_ended_and_the_next_job_starts_another() -> None:
         made.append(Sleeper())
         return made[-1]
 
-    pool = WorkerPool([place("box", start)], 0.2)
+    pool = WorkerPool([slot("box", start)], 0.2)
     pool.run(REQUEST, time.time())
     time.sleep(1)
     assert made[0].state == "ended"
@@ -188,7 +188,7 @@ def test_a_worker_whose_connection_went_while_it_had_no_job_is_let_go() -> None:
         made.append(Sleeper())
         return made[-1]
 
-    pool = WorkerPool([place("box", start)], 60)
+    pool = WorkerPool([slot("box", start)], 60)
     pool.run(REQUEST, time.time())
     made[0].alive = False
     pool.run(REQUEST, time.time())

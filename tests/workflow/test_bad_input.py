@@ -184,7 +184,7 @@ def test_a_bad_recording_is_told_in_one_line_and_its_session_is_failed(bad: Bad,
 def test_an_unreadable_file_is_told_in_one_line(bad: Bad) -> None:
     if not unprivileged():
         pytest.skip("root may read everything")
-    assert "locked.wav: may not be read (permission denied)" in bad.run.err
+    assert "locked.wav: cannot be read (permission denied)" in bad.run.err
     assert states(bad.status.out)["locked"] == "failed"
 
 
@@ -231,7 +231,7 @@ def test_slices_of_a_stream_are_transcribed_and_bad_parts_are_gaps(bad: Bad) -> 
     timeline = Timeline.read(project / "results/chunk/slices.timeline.json")
     assert [gap.reason for gap in timeline.gaps] == [
         "part 1 is empty (0 bytes)",
-        "part 2 is not an audio or video file, or damaged at its beginning",
+        "part 2 is not an audio or video file, or is damaged at its beginning",
     ]
     third = next(track for track in timeline.tracks if track.track == "chunk-003")
     assert third.offset / 16_000 == pytest.approx(11.2, abs=0.3), "the stream's own clock"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ import forks
 import media
 from project import DEMO, ROOT, Once, Project, copy_project, cut_audio
 from sessionscribe.config.settings import Export
+from sessionscribe.formats.references import read_file
 from sessionscribe.stages.export.export import write_export
 
 PAGES = sorted(
@@ -49,9 +49,10 @@ def commands(page: Path) -> list[str]:
 def finish_sessions(project: Project) -> None:
     """Put what a finished run has of the demo sessions where it has it: the truth, less a word."""
     for path in sorted((DEMO / "truth").glob("*.json")):
-        truth = json.loads(path.read_text(encoding="utf-8"))
-        words = [builders.word(w["text"], w["start"], w["end"]) for w in truth["words"][1:]]
-        made = builders.transcript(("SPEAKER_00", words), session=path.stem, duration_s=truth["duration_s"])
+        (truth,) = read_file(path)
+        said = sorted(truth.words, key=lambda word: word.start or 0.0)[1:]
+        words = [builders.word(w.text, w.start or 0.0, w.end or 0.0) for w in said]
+        made = builders.transcript(("SPEAKER_00", words), session=path.stem, duration_s=truth.duration_s)
         made.write(project / f"results/diarize/{path.stem}.json")
         made.write(project / f"results/export/{path.stem}/{path.stem}.json")
         text = project / f"results/export/{path.stem}/{path.stem}.txt"

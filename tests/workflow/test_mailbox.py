@@ -213,10 +213,30 @@ def test_what_a_worker_cannot_write_it_tries_again(folder: Remote, tmp_path: Pat
     assert left_in(mailbox) == []
 
 
-def test_a_job_that_fails_says_why(folder: Remote, tmp_path: Path) -> None:
+CHECK_MODELS = """
+import os, sys
+from pathlib import Path
+if os.environ.get("HF_HUB_OFFLINE"):
+    sys.exit("the hub is off-line")
+with Path(os.environ["HOME"], "fetched").open("a") as fetched:
+    print(*snakemake.params.models["speech"], file=fetched)
+Path(snakemake.output.report).touch()
+"""
+
+
+def test_a_job_that_fails_says_why_and_models_are_fetched_after_others_were_used(
+    folder: Remote, tmp_path: Path
+) -> None:
     (folder / "in/table.txt").write_text("fail=1\n")
+    (folder / "scripts/check_models.py").write_text(CHECK_MODELS)
+    make = (folder / "scripts/make.py").read_text()
+    # As engines do, so that jobs never ask the hub.
+    (folder / "scripts/make.py").write_text(f"import os; os.environ['HF_HUB_OFFLINE'] = '1'\n{make}")
+    rules = (folder / "Snakefile").read_text().replace('"note": "/etc/passwd"', '"model": f"hub/{w.i}"')
+    (folder / "Snakefile").write_text(rules)
     with working(str(tmp_path / "mailbox"), tmp_path):
         done = folder.run("--keep-going", runners=(f"mailbox:{tmp_path / 'mailbox'}",))
+    assert sorted((tmp_path / "worker-0/fetched").read_text().split()) == [f"hub/{n}" for n in range(4)]
     assert done.code == 1
     assert done.err.count("number 1 will not do") == 1
     assert "number 1" in (folder / "log/1.log").read_text()

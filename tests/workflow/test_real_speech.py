@@ -6,14 +6,14 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
-from project import DEMO, ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
 import accuracy
-from accuracy import OURS, READ, SEQUENTIAL, Recording, Run
+import pytest
+import recordings as found_recordings
+import systems
+from recordings import READ, Recording
+from systems import OURS, SEQUENTIAL, Run
 
+from project import DEMO
 from sessionscribe.artifacts.chunk_transcript import ChunkTranscript
 from sessionscribe.core.text import join_words
 from sessionscribe.formats.references import read_file
@@ -29,13 +29,13 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
     """The demo's meeting, and short recordings of real speech where this machine has them."""
     (meeting,) = read_file(DEMO / "truth/meeting.json")
     found = [Recording("meeting", DEMO / "recordings/meeting.mp4", meeting.duration_s or 0, meeting)]
-    if accuracy.SHARED.is_dir():
+    if found_recordings.SHARED.is_dir():
         folder = tmp_path_factory.mktemp("speech")
-        (folder / "jfk.flac").symlink_to(accuracy.SHARED / "misc/jfk.flac")
+        (folder / "jfk.flac").symlink_to(found_recordings.SHARED / "misc/jfk.flac")
         (folder / "jfk.json").write_text(
             json.dumps([{"text": JFK, "start": 0, "stop": 11}]), encoding="utf-8"
         )
-        found += accuracy.recordings([folder, accuracy.SHARED / "librivox"])
+        found += found_recordings.recordings([folder, found_recordings.SHARED / "librivox"])
     return found
 
 
@@ -47,8 +47,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(recordings: list[Recording], project: Path, whisper_base: Path) -> Run:
     """What `sessionscribe run` made of them, up to their words."""
-    options = accuracy.settings({"speech": str(whisper_base), "diarization": "off"})
-    return accuracy.ours(recordings, options, project, speakers=False)
+    options = systems.settings({"speech": str(whisper_base), "diarization": "off"})
+    return systems.ours(recordings, options, project, speakers=False)
 
 
 def test_the_words_are_right_and_at_the_right_times(recordings: list[Recording], run: Run) -> None:
@@ -73,9 +73,9 @@ def test_joined_words_are_the_text_that_the_engine_wrote(project: Path, run: Run
 def test_a_peer_hears_a_recording_once(
     recordings: list[Recording], run: Run, whisper_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accuracy, "WORK", tmp_path)
+    monkeypatch.setattr(systems, "WORK", tmp_path)
     folders = {"speech": str(whisper_base)}
-    first, second = (accuracy.peer(SEQUENTIAL, recordings, folders, Path(sys.executable)) for _ in range(2))
+    first, second = (systems.peer(SEQUENTIAL, recordings, folders, Path(sys.executable)) for _ in range(2))
     assert first == second
     assert first.speech_cpu_s
     kinds, results = {READ: recordings}, {READ: {OURS: run, SEQUENTIAL: first}}

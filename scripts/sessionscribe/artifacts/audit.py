@@ -1,10 +1,8 @@
-"""What an audit found about a session. Times are seconds of the session; positions of gaps are samples."""
+"""The audit of a session. Times are in seconds of the session, positions of missing audio in samples."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from sessionscribe.artifacts.base import Artifact, Part, Seconds, older
 from sessionscribe.artifacts.chunk_transcript import LanguageVote
@@ -14,28 +12,28 @@ Verdict = Literal["complete", "complete with flags", "incomplete"]
 
 
 class TrackAudit(Part):
-    """Whether a track's chunks tile it and are all there, and how much of its speech has words."""
+    """The completeness of a track."""
 
     track: str
     duration_s: Seconds
     tiled: bool
     """Whether its chunks contain every sample exactly once."""
     chunks: int
-    """Chunk transcripts that exist."""
+    """The number of chunk transcripts."""
     planned: int
-    """Chunks of the plan."""
+    """The number of chunks in the plan."""
     speech_s: Seconds
-    """Speech according to the plan."""
+    """The length of speech in the plan."""
     covered_s: Seconds
-    """Speech that is in none of the `gaps`."""
+    """The length of speech outside `gaps`."""
 
 
 class StrayWord(Part):
-    """A word that the stages do not agree on."""
+    """A word on which stages disagree."""
 
     track: str
     chunk: int | None
-    """Null if it is not known."""
+    """The number of its chunk; null if unknown."""
     text: str
     start: Seconds
     reason: str
@@ -43,26 +41,26 @@ class StrayWord(Part):
 
 
 class WordAudit(Part):
-    """What became of the words of the chunk transcripts, counted independently."""
+    """An independent comparison of the chunk transcripts with the transcript."""
 
     heard: int
-    """Words in chunk transcripts."""
+    """The number of words in chunk transcripts."""
     kept: int
-    """Words in the transcript."""
+    """The number of words in the transcript."""
     lost: int
-    """Words in chunk transcripts that are not in the transcript."""
+    """The number of words in chunk transcripts only."""
     unknown: int
-    """Words in the transcript that are in no chunk transcript."""
+    """The number of words in the transcript only."""
     moved: int
-    """Words more than 0.5 s from where their chunk transcript has them."""
+    """The number of words whose times differ by more than 0.5 s."""
     strays: list[StrayWord]
     """The first 50 of the last three kinds."""
 
-    _older = older("dropped", "alone")  # of chunks that decoded the same audio
+    _older = older("dropped", "alone")
 
 
 class Place(Part):
-    """A stretch of a track."""
+    """A span of time of a track."""
 
     track: str
     start: Seconds
@@ -70,34 +68,33 @@ class Place(Part):
 
 
 class SpeechGap(Place):
-    """Speech without a word, not even a removed one; it may contain pauses."""
+    """Speech without words, possibly with pauses in it."""
 
     speech_s: Seconds
-    """How much of it is speech."""
+    """The length of speech in it."""
     decoded_again: bool
-    """Whether a part of it was decoded twice."""
+    """Whether some of it was decoded twice."""
 
 
 class Repeat(Place):
-    """Words that are repeated."""
+    """A phrase that follows itself many times."""
 
     text: str
-    """What is repeated."""
+    """The phrase."""
     times: int
-    """How often it is there."""
+    """The number of times it occurs."""
 
-    _older = older("at_seam")  # whether on both sides of a chunk boundary
+    _older = older("at_seam")
 
 
 class LowConfidence(Place):
     """Consecutive words of low probability."""
 
     words: int
-    """How many."""
+    """The number of words."""
     probability: float
     """Their mean probability."""
     text: str
-    """Their text."""
 
 
 class LanguageSpan(Place):
@@ -106,92 +103,85 @@ class LanguageSpan(Place):
     language: str
     """The language."""
     chunks: int
-    """How many chunks they are from."""
+    """The number of chunks that they are from."""
 
 
 class LanguageAudit(Part):
-    """The language of a session: how it was found, and what was decoded in which."""
+    """The language of a session, how it was found, and the languages that were decoded."""
 
     language: str
-    """As in `Language`, like the next three."""
+    """As in `Language`, like the following three fields."""
     probability: float
     given: bool
     votes: list[LanguageVote]
     spans: list[LanguageSpan]
-    """The language of each stretch."""
+    """The languages that were decoded, in the order of time."""
 
 
 class SpeakerShare(Part):
-    """How much a speaker says."""
+    """The talk time of a speaker."""
 
     speaker: str
-    """Label or name."""
+    """The label."""
     speech_s: Seconds
-    """How long this speaker talks."""
+    """How long the speaker talks."""
     share: float
-    """Share of everybody's talk time."""
+    """The share of the total talk time."""
     words: int
-    """How many."""
+    """The number of words."""
     phantom: bool
-    """Whether that is less than `audit.min_speaker_share`: perhaps not a person."""
+    """Whether the share is less than `audit.min_speaker_share`, so that this may not be a person."""
 
 
 class RemovedText(Place):
-    """Text that a hallucination filter removed."""
+    """Text that the engine or a hallucination filter removed."""
 
     text: str
-    """What was removed."""
     reason: str
-    """Why."""
+    """Why it was removed."""
 
 
 class FallbackReport(Place):
-    """A stretch that was decoded twice."""
+    """Speech that was decoded twice."""
 
     reason: str
     """As in `FallbackSpan`, like `winner` and `words`."""
     winner: str
     words: int
-    """How many."""
+    """The number of words of the winner."""
     lost: str
-    """Text of the other version."""
+    """The text of the other version."""
 
 
 class Audit(Artifact):
-    """Whether a transcript is complete. ``results/audit/{session}.json``."""
+    """The audit of a transcript. ``results/audit/{session}.json``."""
 
-    VERSION: ClassVar[int] = 2
-    OLDER: ClassVar[frozenset[int]] = frozenset({1})
     schema_version: int = 2
     session: str
     duration_s: Seconds
     verdict: Verdict
-    """`complete`; `complete with flags`; `incomplete`: something is missing, or stages disagree."""
+    """`complete`, `complete with flags`, or `incomplete` if something is missing or stages disagree."""
     problems: list[str]
-    """Why it is incomplete, in plain words."""
+    """Why it is incomplete."""
     flags: list[str]
-    """What deserves a second look, in plain words."""
+    """What deserves a second look."""
     tracks: list[TrackAudit]
-    """Tiling, chunks and speech of each track."""
+    """The completeness of each track."""
     words: WordAudit
-    """What became of the words of the chunk transcripts."""
+    """The comparison of the chunk transcripts with the transcript."""
     missing: list[Gap]
-    """Audio that is missing."""
     gaps: list[SpeechGap]
-    """Speech without a word for more than `audit.gap_s`."""
+    """Speech of more than `audit.gap_s` seconds without words."""
     repeats: list[Repeat]
-    """The same words over and over."""
+    """Phrases that follow themselves many times."""
     unsure: list[LowConfidence]
-    """Stretches of low probability."""
+    """Passages of low probability."""
     language: LanguageAudit
-    """The votes for a language, and what was decoded in which."""
+    """The language of the session."""
     speakers: list[SpeakerShare]
-    """By label."""
+    """The talk time of each speaker."""
     removed: list[RemovedText]
-    """What hallucination filters removed."""
     redecoded: list[FallbackReport]
-    """What was decoded twice, and which version is in the transcript."""
-    unused_prompt: list[str] = Field(default=[])
-    """Hotwords for which the model has no room."""
+    unused_prompt: list[str] = []
 
-    _older = older("dropped", "faint")  # faint speech was not decoded
+    _older = older("dropped", "faint")

@@ -1,9 +1,9 @@
-"""What every file has that stages hand to one another: one pydantic model each, validated when read.
+"""The base of all files that stages exchange: pydantic models, validated when read.
 
-Times in artifacts that people and other programs read (words, segments, turns) are seconds as float, rounded
-to a millisecond, counted from the start of the *track* up to the chunk transcript and from the start of the
-*session* from the merged transcript on. Where audio is cut, positions are integer samples at ``SAMPLE_RATE``.
-``docs/records.md`` shows an example of each; what it says of a field is the docstring below it.
+Times of words, segments and turns are in seconds, rounded to a millisecond: relative to the *track* up to
+the chunk transcript, to the *session* from the merged transcript on. Positions of cuts are samples at
+``SAMPLE_RATE``. ``docs/records.md`` has an example of each file; its tables consist of the docstrings below
+the fields.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -30,37 +30,40 @@ from sessionscribe.core.files import write_text
 LAYOUTS = ("recording", "multitrack", "live")
 Layout = Annotated[
     Literal["recording", "multitrack", "live"],
-    BeforeValidator(lambda layout: "multitrack" if layout == "tracks" else layout),  # its name once
+    BeforeValidator(lambda layout: "multitrack" if layout == "tracks" else layout),  # in old files
 ]
 Seconds = Annotated[float, Field(ge=0)]
 Samples = Annotated[int, Field(ge=0)]
 
 
 class Part(BaseModel):
-    """A piece of an artifact. Unknown keys are refused: a newer file is never half understood."""
+    """A piece of an artifact. Unknown keys are refused, since a newer file may mean something else."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Artifact(Part):
-    """A file of its own, in JSON; ``kind`` and ``schema_version`` say how to read it."""
+    """A JSON file of its own. The default of ``schema_version`` is the version that is written."""
 
     schema_version: int = 1
-    VERSION: ClassVar[int] = 1
-    OLDER: ClassVar[frozenset[int]] = frozenset()
-    """Earlier versions that are read, too."""
+
+    @classmethod
+    def version(cls) -> int:
+        """Return the version that is written; files of older versions are read as well."""
+        version: int = cls.model_fields["schema_version"].default
+        return version
 
     @field_validator("schema_version")
     @classmethod
-    def _brought_up(cls, version: int) -> int:
-        return cls.VERSION if version in cls.OLDER else version
+    def _migrated(cls, version: int) -> int:
+        return max(version, cls.version())
 
     def text(self) -> str:
-        """Return the artifact as a line of JSON that depends on its content only."""
+        """Return the artifact as a line of JSON, which depends on its content only."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
 
     def sealed(self) -> str:
-        """Return the artifact as it is written: the line, with its own checksum at its end."""
+        """Return the content of the file: the line, with a checksum at its end."""
         return seal.sealed(self.text())
 
     def write(self, path: Path) -> None:
@@ -69,7 +72,7 @@ class Artifact(Part):
 
     @classmethod
     def read_all(cls, paths: Iterable[str | Path]) -> list[Self]:
-        """Read and validate the artifacts of these files, in their order."""
+        """Read and validate several artifacts."""
         return [cls.read(Path(path)) for path in paths]
 
     @classmethod
@@ -77,7 +80,7 @@ class Artifact(Part):
         """Read and validate an artifact.
 
         Raises:
-            UserError: the file is missing, damaged, of another schema version or not valid.
+            UserError: the file is missing, damaged, invalid or of a newer version.
         """
         hint = "Delete the file and run again: only it and what depends on it are recreated"
         try:
@@ -89,25 +92,25 @@ class Artifact(Part):
             raise UserError(what, where=path, hint=hint) from error
         except (OSError, ValueError) as error:
             raise UserError(f"cannot be read ({error})", where=path, hint=hint) from error
-        if artifact.schema_version != cls.VERSION:
-            what = f"has schema version {artifact.schema_version}, this program reads {cls.VERSION}"
+        if artifact.schema_version != cls.version():
+            what = f"has schema version {artifact.schema_version}, this program reads {cls.version()}"
             raise UserError(what, where=path, hint=hint)
         return artifact
 
 
-def older(*gone: str, **renamed: str) -> Any:
-    """Return a validator for files of earlier versions: some fields are gone, others have new names."""
+def older(*removed: str, **renamed: str) -> Any:
+    """Return a validator for files of older versions, some of whose fields were removed or renamed."""
 
-    def brought_up(cls: type[Part], content: Any) -> Any:
+    def migrate(cls: type[Part], content: Any) -> Any:
         if not isinstance(content, dict):
             return content
-        return {renamed.get(key, key): value for key, value in content.items() if key not in gone}
+        return {renamed.get(key, key): value for key, value in content.items() if key not in removed}
 
-    return model_validator(mode="before")(brought_up)
+    return model_validator(mode="before")(migrate)
 
 
 class SessionArtifact(Artifact):
-    """An artifact of a whole session, which says how its files belong together."""
+    """An artifact of a whole session."""
 
     session: str
     layout: Layout

@@ -1,4 +1,4 @@
-"""What a session bundle says of itself: its first member, ``bundle.json``."""
+"""The contents of a session bundle."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ Kind = Literal["work", "results", "part"]
 
 
 class SessionBundle(Artifact):
-    """The contents of a ZIP with what a session's steps have made: its first member, ``bundle.json``.
+    """The contents of a ZIP with a session's results; its first member, ``bundle.json``.
 
-    It names no time, machine or person: the same content is the same bytes.
+    It names no time, machine or person, so the same content is the same file.
     """
 
     kind: Kind
-    """`work`: with the audio, to continue; `results`: without; `part`: only what other bundles lack."""
+    """`work` (with audio, to continue), `results` (without) or `part` (what other bundles lack)."""
     session: str
     rows: str
-    """Its rows of the manifest, as text: a recording's source is part of the keys."""
+    """The session's rows of the manifest, as text."""
     settings: dict[str, dict[str, object]]
-    """The sections of the configuration that keys depend on."""
+    """The sections of the configuration on which keys depend."""
     models: dict[str, str]
-    """What identifies the models: `speech`, `speakers`."""
+    """The identities of the models `speech` and `speakers`."""
     engine: str
-    """What its chunks are transcribed with."""
+    """The engine for chunks."""
     program: str
-    """Our version."""
+    """The version of this program."""
     requirements: str
-    """SHA-256 of `envs/requirements.txt`."""
+    """The SHA-256 of `envs/requirements.txt`."""
     files: list[Output]
-    """What is in it, in order."""
+    """The files, in order."""
     left_out: list[str]
-    """Files that are made again where they are needed: converted audio."""
+    """Converted audio that is recreated when needed."""
 
     @property
     def contents(self) -> set[tuple[str, str]]:
-        """Path and checksum of each file."""
+        """The path and checksum of each file."""
         return {(file.path, file.sha256) for file in self.files}

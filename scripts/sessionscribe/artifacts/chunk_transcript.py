@@ -1,8 +1,8 @@
-"""What a speech model made of one chunk, and the language that it was told."""
+"""The transcript of a chunk, and the language of a session."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,17 +12,17 @@ from sessionscribe.core.text import group_pieces, spaces_before
 
 
 class Language(Artifact):
-    """The language of a session and the windows that voted for it."""
+    """The language of a session, with the windows that voted for it."""
 
     session: str
     language: str
     """Whisper's code; `mixed` if each window has its own, `und` without any speech."""
     probability: float
-    """Share of the votes, weighted by their probability; 1 if given."""
+    """Its share of the votes, weighted by their probabilities; 1 if given."""
     given: bool
-    """Whether the settings or the manifest name it."""
+    """Whether it is set in the settings or the manifest."""
     votes: list[LanguageVote]
-    """The windows of speech that were asked."""
+    """The windows of speech that were examined."""
 
 
 class LanguageVote(Part):
@@ -30,48 +30,47 @@ class LanguageVote(Part):
 
     track: str
     start: Seconds
-    """Where the window begins."""
+    """When the window starts."""
     language: str
-    """What was heard there."""
+    """The language detected in it."""
     probability: float
-    """The model's."""
 
 
 class Word(Part):
-    """A word; joined, words are the text of their segment, to the byte (``text.join_words``)."""
+    """A word. ``text.join_words`` joins words to exactly the text of their segment."""
 
     text: str
-    """Without spaces around it."""
+    """The text, without surrounding spaces."""
     space: bool = Field(default=True, exclude_if=lambda value: value)
-    """Whether a space stands before it; left out if true."""
+    """Whether a space precedes it; omitted if true."""
     start: Seconds
     end: Seconds
     probability: float
-    """The model's; if the engine had several pieces, the lowest."""
+    """The model's probability; the lowest one if the engine wrote the word in several pieces."""
     speaker: str | None = None
-    """Null until speakers are known, and if there is a `reason`."""
+    """Null until speakers are assigned, or for a `reason`."""
     reason: str | None = None
     """Why `speaker` is null."""
 
 
 class Segment(Part):
-    """What the engine decoded as one piece."""
+    """A segment as the engine decoded it."""
 
     start: Seconds
     end: Seconds
     text: str
-    """As the engine wrote it."""
+    """The engine's text."""
     words: list[Word]
     avg_logprob: float
     """Mean log probability of its tokens, as in Whisper."""
     no_speech_prob: float
     """Probability of no speech in its window, as in Whisper."""
     compression_ratio: float
-    """Of its text; high if it repeats itself."""
+    """Compression ratio of its text; high for repetitions."""
     temperature: float
-    """Of decoding."""
+    """Temperature of decoding."""
     language: str | None = Field(default=None, exclude_if=lambda value: value is None)
-    """Left out if it is the chunk's."""
+    """Its language; omitted if it is the chunk's."""
 
     _older = older(average_log_probability="avg_logprob", no_speech_probability="no_speech_prob")
 
@@ -84,18 +83,18 @@ class RemovedSegment(Segment):
 
 
 class FallbackSpan(Part):
-    """A stretch of which nothing, or something doubtful, was heard, and which was decoded again."""
+    """Speech that was decoded twice, because the first version was empty or of low confidence."""
 
     start: Seconds
     end: Seconds
     reason: str
-    """No word in long speech, or the threshold that was failed."""
+    """Why it was decoded again: no words, or the threshold that failed."""
     winner: Literal["first", "second", "sequential", "batched"]
-    """The version that is in the transcript: `first` or `second` (old files name the way of decoding)."""
+    """The version in the transcript: `first` or `second` (in old files, the kind of decoding)."""
     words: int
-    """How many words the winner has."""
+    """Number of words of the winner."""
     first: Seconds
-    """Score of the first version: seconds of speech covered by words, weighted by their probability."""
+    """Score of the first version: seconds of speech covered by words, weighted by their probabilities."""
     second: Seconds
     """Score of the second version."""
     loser: list[Segment]
@@ -103,14 +102,14 @@ class FallbackSpan(Part):
 
 
 class Engine(Part):
-    """What decoded a chunk: enough to say why two transcripts differ."""
+    """The engine and model that decoded a chunk."""
 
     name: str
-    """Such as `faster-whisper`; `none` without any speech."""
+    """Such as `faster-whisper`; `none` if there was no speech."""
     version: str
-    """Its version."""
+    """Version of the engine."""
     model: str
-    """With the hub's commit, the package or the folder's checksum."""
+    """Model, with the hub's commit, the package or the folder's checksum."""
     device: str
     """`cpu` or `cuda`."""
     compute_type: str
@@ -125,28 +124,23 @@ class ChunkTranscript(Artifact):
     core: PlannedChunk
     """The chunk."""
     heard: Span
-    """The audio that was decoded: its windows of speech, in which all its words lie."""
+    """The decoded audio, from its first window of speech to its last; it contains all words."""
     language: str
-    """What it was decoded in; for `mixed`, the language of most words."""
+    """The language it was decoded in; for `mixed`, that of most words."""
     engine: Engine
-    """What decoded it."""
+    """The engine that decoded it."""
     segments: list[Segment]
-    """What was decoded."""
+    """The decoded segments."""
     removed: list[RemovedSegment]
-    """What the engine or a hallucination filter removed."""
     redecoded: list[FallbackSpan] = []
-    """What was decoded twice."""
     unused_prompt: list[str] = Field(default=[], exclude_if=lambda value: not value)
-    """Hotwords for which the model has no room; left out if there are none."""
 
-    VERSION: ClassVar[int] = 6
-    OLDER: ClassVar[frozenset[int]] = frozenset({4, 5})
     schema_version: int = 6
 
     @model_validator(mode="before")
     @classmethod
     def _respell(cls, content: Any) -> Any:
-        """Give the words of version 4, which had lost their spaces, the text of their segment back."""
+        """Restore the spaces of words of version 4, which lacks them, from the text of their segments."""
         if isinstance(content, dict) and content.get("schema_version") == 4:
             lost = [part for again in content.get("redecoded", ()) for part in again["loser"]]
             for segment in [*content["segments"], *content["removed"], *lost]:
@@ -155,7 +149,7 @@ class ChunkTranscript(Artifact):
 
 
 def _respelled(text: str, pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the words that pieces of a segment without their spaces are."""
+    """Return the words of a segment, given its text and its pieces without spaces."""
     spaces = spaces_before(text, [piece["text"] for piece in pieces])
     spelled = [
         f" {piece['text']}" if apart else piece["text"] for piece, apart in zip(pieces, spaces, strict=True)

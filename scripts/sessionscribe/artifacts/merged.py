@@ -1,8 +1,6 @@
-"""The chunks of a session as one, before speakers are known."""
+"""The merged chunks of a session, before speakers are assigned."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from sessionscribe.artifacts.base import Part, Seconds, SessionArtifact, older
 from sessionscribe.artifacts.chunk_transcript import Engine, RemovedSegment, Word
@@ -10,7 +8,7 @@ from sessionscribe.artifacts.plan import Gap
 
 
 class MergedWord(Word):
-    """A word of the session and the track and chunk it comes from."""
+    """A word with its track and chunk."""
 
     track: str
     chunk: int
@@ -18,7 +16,7 @@ class MergedWord(Word):
 
 
 class MergedSegment(Part):
-    """Words of one track that belong together."""
+    """Consecutive words of one track."""
 
     track: str
     start: Seconds
@@ -27,21 +25,17 @@ class MergedSegment(Part):
 
 
 class Merged(SessionArtifact):
-    """All chunks of a session as one. ``results/merge/{session}.json``."""
+    """The merged chunks of a session. ``results/merge/{session}.json``."""
 
-    VERSION: ClassVar[int] = 4
-    OLDER: ClassVar[frozenset[int]] = frozenset({1, 2, 3})
     schema_version: int = 4
     duration_s: Seconds
     language: str
     segments: list[MergedSegment]
-    """Words of one track that belong together."""
+    """Consecutive words of one track each."""
     removed: list[RemovedSegment]
-    """What hallucination filters removed."""
     gaps: list[Gap]
     chunks: int
     """Number of chunks."""
     engines: list[Engine]
-    """The distinct engines that decoded them."""
 
     _older = older("seams", "dropped", shape="layout")  # chunks of earlier versions could overlap

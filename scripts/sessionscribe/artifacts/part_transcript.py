@@ -1,4 +1,4 @@
-"""The transcript that lies beside a part of a live session."""
+"""The transcript beside a part of a live session."""
 
 from __future__ import annotations
 
@@ -10,71 +10,69 @@ from sessionscribe.artifacts.transcript import Made
 
 
 class SaidWord(Part):
-    """A word; times are seconds from the part's beginning."""
+    """A word; times are in seconds from the start of the part."""
 
     word: str
-    """The word."""
+    """The text."""
     start: Seconds
-    """Seconds from the part's beginning."""
+    """Seconds from the start of the part."""
     end: Seconds
     probability: float
-    """The model's."""
 
 
 class Said(Part):
-    """What was said without a break."""
+    """Consecutive words."""
 
     start: Seconds
-    """Seconds from the part's beginning."""
+    """Seconds from the start of the part."""
     end: Seconds
     text: str
     words: list[SaidWord]
 
 
 class Audio(Part):
-    """The converted audio, which is not sent along."""
+    """The converted audio, which is not included."""
 
     size: int
     sha256: str
 
 
 class Work(Part):
-    """What the steps of a part made."""
+    """The results of the steps for a part."""
 
     keys: dict[str, str]
     """The key of each step, by rule."""
     flags: dict[str, list[str]]
-    """What a reader should know, by rule."""
+    """The warnings of each step, by rule."""
     ingest: Ingest
     """The source file."""
     conversion: Conversion
-    """How it was converted."""
+    """Its conversion."""
     audio: Audio
-    """The converted audio, which is not sent along."""
+    """The converted audio, which is not included."""
     plan: ChunkPlan
-    """Where there is speech."""
+    """Its chunks and speech."""
     language: Language
-    """The session's."""
+    """The language of the session."""
     transcript: ChunkTranscript
     """The words of the part."""
 
 
 class PartTranscript(Artifact):
-    """What was said in one part. ``transcription-{part}.json`` beside the part.
+    """The transcript of one part, ``transcription-{part}.json`` beside it.
 
-    Nothing in it depends on the machine that wrote it: the same work is the same file.
+    It does not depend on the machine that wrote it.
     """
 
     part: int | None
-    """Number of the part, if its name has one."""
+    """The number in the part's file name, if any."""
     source: str
-    """Name of the part's file."""
+    """The name of the part's file."""
     checksum: str
-    """Of its content."""
     duration_s: Seconds
     language: str
     segments: list[Said]
-    """What was said."""
+    """Consecutive words each."""
     made: Made
     work: Work
-    """What another machine needs to continue."""
+    """The results from which another machine continues."""

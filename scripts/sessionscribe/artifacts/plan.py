@@ -1,9 +1,9 @@
-"""How tracks are cut into chunks, and where they lie in their session."""
+"""The chunks of tracks, and the positions of tracks in their session."""
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 from sessionscribe.artifacts.base import Artifact, Part, Samples, SessionArtifact, older
 
@@ -11,7 +11,7 @@ CutKind = Literal["silence", "forced", "edge"]
 
 
 class Span(Part):
-    """A half-open stretch ``[start, stop)`` of a track, in samples."""
+    """The samples ``[start, stop)`` of a track."""
 
     start: Samples
     """The first sample."""
@@ -19,23 +19,23 @@ class Span(Part):
 
 
 class PlannedChunk(Part):
-    """One chunk of a plan: ``[start, stop)`` of its track."""
+    """A chunk: the samples ``[start, stop)`` of its track."""
 
     index: int
-    """Its number, from 0."""
+    """The number of the chunk, from 0."""
     start: Samples
     """The first sample."""
     stop: Samples
     start_cut: CutKind
-    """What is at its start: `silence`, `forced` (a cut in speech) or `edge` (of the track)."""
+    """Kind of its start: `silence`, `forced` (within speech) or `edge` (of the track)."""
     stop_cut: CutKind
-    """What is at its end."""
+    """Kind of its end."""
 
-    _older = older("context_start", "context_stop")  # what was decoded beyond its ends
+    _older = older("context_start", "context_stop")
 
 
 class ChunkPlan(Artifact):
-    """How a track is cut, and where it has speech. ``results/chunk/{session}/{track}.plan.json``."""
+    """The chunks and the speech of a track. ``results/chunk/{session}/{track}.plan.json``."""
 
     session: str
     track: str
@@ -43,24 +43,24 @@ class ChunkPlan(Artifact):
     cores: list[PlannedChunk]
     """The chunks, which tile the track."""
     speech: list[Span]
-    """Where there is speech."""
+    """The detected speech."""
 
-    _older = older("faint")  # speech that was not decoded
+    _older = older("faint")
 
 
 class TimelineTrack(Part):
-    """Where a track lies in its session."""
+    """The position of a track in its session."""
 
     track: str
     offset: Samples
-    """Where it begins in the session, in samples."""
+    """The start of the track, in samples of the session."""
     samples: Samples
     speaker: str | None = None
-    """The speaker, if the track records only one person; else null."""
+    """The speaker of a multitrack session's track, else null."""
 
 
 class Gap(Part):
-    """Audio that the session lacks, in samples of the session."""
+    """Missing audio, in samples of the session."""
 
     start: Samples
     """The first missing sample."""
@@ -70,25 +70,23 @@ class Gap(Part):
 
 
 class Timeline(SessionArtifact):
-    """The tracks of a session on one clock. ``results/chunk/{session}.timeline.json``."""
+    """The positions of all tracks of a session. ``results/chunk/{session}.timeline.json``."""
 
-    VERSION: ClassVar[int] = 2
-    OLDER: ClassVar[frozenset[int]] = frozenset({1})
     schema_version: int = 2
     samples: Samples
     tracks: list[TimelineTrack]
-    """Where each track lies."""
+    """The position of each track."""
     gaps: list[Gap]
 
 
 class Waveform(Artifact):
-    """How loud a session is, drawn in the export `html`. ``results/export/{session}.waveform.json``."""
+    """The waveform of a session, for the export `html`. ``results/export/{session}.waveform.json``."""
 
     session: str
     peaks: list[int]
-    """The loudest sample, 0 to 255, of each of 2,000 equal parts of the session."""
+    """The peak, 0 to 255, of each of 2,000 equal parts of the session."""
 
 
 def chunk_count(duration_s: float, target_s: float) -> int:
-    """Return how many chunks of about `target_s` seconds a track of `duration_s` seconds is cut into."""
+    """Return the number of chunks of a track, given both lengths in seconds."""
     return max(1, round(duration_s / target_s)) if math.isfinite(duration_s) else 1

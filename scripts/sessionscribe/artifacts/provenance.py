@@ -1,4 +1,4 @@
-"""What jobs note of themselves: what they made of what, why they failed, what they used."""
+"""Records of jobs: their inputs and outputs, failures and usage."""
 
 from __future__ import annotations
 
@@ -9,78 +9,76 @@ class Output(Part):
     """A file that a job made."""
 
     path: str
-    """Below the project's folder."""
+    """The path, relative to the project."""
     size: int
     sha256: str
 
 
 class Provenance(Artifact):
-    """What a job made, and the key of all that determined it. ``results/provenance/{session}/….json``.
+    """The record of a job, with the key of its outputs. ``results/provenance/{session}/….json``.
 
-    It is written last: an output counts as made only if its record is there, names the wanted key and the
-    size that the file really has. Flags and verdict are repeated so that a status table need not read long
-    files.
+    It is written last: outputs without a matching record do not count as made. Flags and verdict are repeated
+    here so that a status table need not read long files.
     """
 
     rule: str
     key: str
-    """Fingerprint of everything that determined the outputs."""
+    """The fingerprint of everything that determined the outputs."""
     outputs: list[Output]
-    """What it made."""
+    """The files written."""
     inputs: list[Output] = []
-    """What it read."""
+    """The files read."""
     left_out: list[str] = []
-    """Outputs that were not published with the others, and may be absent until something reads them."""
+    """Outputs that were not published, and may be absent until they are needed."""
     options: dict[str, object] = {}
-    """Settings of the job."""
+    """The settings of the job."""
     versions: dict[str, str] = {}
-    """Of programs."""
     flags: list[str] = []
     verdict: str = ""
-    """An audit's, else empty."""
+    """The verdict of an audit, else empty."""
 
 
 class Failure(Artifact):
-    """Why a job failed, for the status table. ``logs/failed/{session}/….json``."""
+    """The failure of a job, for `sessionscribe status`. ``logs/failed/{session}/….json``."""
 
     session: str
     rule: str
     output: str
     message: str
-    """One line: where, what, what to do."""
+    """One line: where, what is wrong, and what to do."""
     log: str
-    """The job's log."""
+    """The log of the job."""
 
 
 class JobUsage(Artifact):
-    """What a job used. ``logs/usage/{session}/{rule}.….json``; times in seconds."""
+    """The resources that a job used. ``logs/usage/{session}/{rule}.….json``; times in seconds."""
 
     session: str
     rule: str
     output: str
     ok: bool
-    """Whether it succeeded."""
+    """Whether the job succeeded."""
     started: str
-    """When it began (UTC)."""
+    """When the job started (UTC)."""
     host: str
-    """On which machine."""
+    """The machine."""
     queued_s: Seconds
-    """How long it waited for a worker; 0 in a process of its own."""
+    """How long the job waited for a worker; 0 if it had its own process."""
     wall_s: Seconds
-    """From start to end."""
+    """The time from start to end."""
     cpu_s: Seconds
-    """CPU time; jobs that run at once in one worker share it equally."""
+    """The CPU time; simultaneous jobs of a worker share it equally."""
     gpu_s: Seconds
-    """How long a GPU computed for it."""
+    """How long the GPU computed for the job."""
     audio_s: Seconds
-    """The audio it worked through."""
+    """The length of the audio processed."""
     peak_memory_mb: float
-    """Most memory of its process, including the models of a worker."""
+    """The peak memory of the process, including loaded models."""
     peak_gpu_memory_mb: float
-    """Most memory in use on the GPU."""
+    """The peak memory in use on the GPU."""
     gpu_load: float | None = None
-    """Mean load of the GPU while it computed for it (0 to 1); null if it is unknown."""
+    """The mean load of the GPU while it computed for the job (0 to 1); null if unknown."""
     gpu_temperature_c: int | None = None
-    """Highest temperature of the GPU meanwhile, in °C."""
+    """The highest temperature of the GPU meanwhile, in °C."""
     loads: dict[str, Seconds] = {}
-    """Models it had to load, and how long each took."""
+    """The loading times of models that the job had to load."""

@@ -1,8 +1,6 @@
-"""What is published of a session: which files, packed how, made with what."""
+"""The contents of a published session."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from sessionscribe.artifacts.base import Seconds, SessionArtifact
 from sessionscribe.artifacts.chunk_transcript import Engine
@@ -13,41 +11,35 @@ class PackedFile(Output):
     """A file of the session."""
 
     pack: str
-    """The file of the published folder that contains it."""
+    """The file in the published folder that contains it."""
 
 
 class Published(SessionArtifact):
     """The contents of a published session. ``results/publish/{session}/session.json``.
 
-    It says nothing about the time, the machine or the person: the same results are the same version.
+    It names no time, machine or person, so the same results are the same version.
     """
 
-    VERSION: ClassVar[int] = 2
-    OLDER: ClassVar[frozenset[int]] = frozenset({1})
     schema_version: int = 2
     duration_s: Seconds
     language: str
     words: int
-    """How many."""
+    """The number of words."""
     speakers: int
-    """How many."""
+    """The number of speakers."""
     engines: list[Engine]
-    """What made the words."""
     diarization: str
-    """What made the turns."""
     versions: dict[str, str]
-    """Of packages and of our code."""
     settings: dict[str, dict[str, object]]
-    """Settings of all jobs, by stage."""
     rows: list[dict[str, object]]
     """The session's rows of the manifest."""
     transcript: str
-    """Which file is the finished transcript."""
+    """The file that is the finished transcript."""
     files: list[PackedFile]
-    """What is in it."""
+    """The published files."""
     left_out: list[str]
-    """Files too large to be published: converted audio. Their records say that they may be absent."""
+    """Files that are too large: converted audio."""
 
     def file(self, path: str) -> PackedFile:
-        """Return what is said about one of its files."""
+        """Return the entry of a file."""
         return next(found for found in self.files if found.path == path)

@@ -1,4 +1,4 @@
-"""Recordings, as they are found and as they are converted."""
+"""Recordings and their conversion."""
 
 from __future__ import annotations
 
@@ -6,42 +6,41 @@ from sessionscribe.artifacts.base import Artifact, Part, Samples, Seconds
 
 
 class AudioStream(Part):
-    """One audio stream of a recording, as probed."""
+    """An audio stream of a recording."""
 
     index: int
-    """Number among the file's audio streams, from 0."""
+    """The number among the file's audio streams, from 0."""
     codec: str
     """FFmpeg's name of the codec."""
     sample_rate: int
-    """In Hz."""
+    """The sample rate, in Hz."""
     channels: int
-    """How many."""
+    """The number of channels."""
     language: str | None = None
-    """As tagged, else null."""
+    """The language tag, if any."""
 
 
 class Ingest(Artifact):
-    """A source file that is what the manifest says. ``results/ingest/{session}/{track}.json``."""
+    """A source file that matches the manifest. ``results/ingest/{session}/{track}.json``."""
 
     session: str
     track: str
     source: str
-    """What the manifest names."""
+    """The source in the manifest."""
     path: str
     """The local file that is read."""
     size: int
     checksum: str
-    """SHA-256 of the content."""
     container: str
     """FFmpeg's name of the format."""
     duration_s: Seconds
-    """Length of its audio."""
+    """The length of the audio."""
     streams: list[AudioStream]
-    """Its audio streams."""
+    """The audio streams."""
 
 
 class Conversion(Artifact):
-    """What was done to a source to get the FLAC beside it. ``results/convert/{session}/{track}.json``."""
+    """The conversion of a source to the FLAC file beside it. ``results/convert/{session}/{track}.json``."""
 
     session: str
     track: str
@@ -49,20 +48,20 @@ class Conversion(Artifact):
     stream: AudioStream
     """The audio stream that was used."""
     choice: str
-    """Why that one."""
+    """Why that stream was chosen."""
     channel: str
-    """Which of its channels were used."""
+    """The channels that were used."""
     clipped_samples: int = 0
-    """Samples at full scale."""
+    """The number of samples at full scale."""
     nonfinite_samples: int = 0
-    """Samples that were not numbers and became silence."""
+    """The number of invalid samples (NaN, infinity), which became silence."""
     peak: float
     """The largest absolute value; 1 is full scale."""
     warnings: list[str] = []
-    """Defects of the recording that do no harm."""
+    """Defects of the recording."""
     missing: str = ""
-    """Of a live part: why its sound, or the rest of it, is missing."""
+    """Why (the rest of) a live part is missing; empty if it is complete."""
     missing_s: Seconds = 0.0
-    """How much is missing after what is here; 0 if it is unknown."""
+    """The length of the missing audio at its end; 0 if unknown."""
     starts_s: Seconds | None = None
-    """Of a live part that is a slice of a stream: where it begins on the stream's clock."""
+    """The start of a live part that is a slice of a stream, by the clock of the stream."""

@@ -1,40 +1,39 @@
-"""Who speaks when, how speakers sound, and who they are."""
+"""Speaker turns, speaker embeddings and the names of speakers."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from sessionscribe.artifacts.base import Artifact, Part, Samples, Seconds
 
 
 class EmbeddingsHeader(Part):
-    """What the arrays of an embeddings file are. ``results/diarize/{session}/{fp}/{stretch}.npz``."""
+    """The header of a file of embeddings. ``results/diarize/{session}/{fp}/{stretch}.npz``."""
 
-    VERSION: ClassVar[int] = 1
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     session: str
     first: int
-    """Number of the first window on the session's grid."""
+    """The number of the first window in the session."""
     windows: int
-    """How many there are."""
+    """The number of windows."""
     window: Samples
-    """Length of a window, in samples."""
+    """The length of a window, in samples."""
     step: Samples
-    """From window to window, in samples of the session."""
+    """The step between windows, in samples."""
     frame_start: float
-    """Where the first frame of a window begins, in seconds, unrounded."""
+    """The start of a window's first frame, in seconds, unrounded."""
     frame_duration: float
-    """Length of a frame, in seconds."""
+    """The length of a frame, in seconds."""
     frame_step: float
-    """From frame to frame, in seconds."""
+    """The step between frames, in seconds."""
     powerset: bool
-    """Whether segmentations are decisions (0 or 1), not scores."""
+    """Whether segmentations are decisions (0 or 1) and not scores."""
     model: str
-    """Checksum or hub id of the pipeline."""
+    """The checksum or hub id of the pipeline."""
 
 
 class Turn(Part):
-    """One stretch of speech of one speaker, in seconds of the session."""
+    """Uninterrupted speech of one speaker."""
 
     start: Seconds
     end: Seconds
@@ -42,83 +41,83 @@ class Turn(Part):
 
 
 class Turns(Artifact):
-    """Who speaks when. ``results/diarize/{session}.turns.json``."""
+    """The speaker turns of a session. ``results/diarize/{session}.turns.json``."""
 
     session: str
     duration_s: Seconds
     method: Literal["pyannote", "tracks"]
-    """`pyannote`, or `tracks`: each track is a speaker."""
+    """`pyannote`, or `tracks` if each track is a speaker."""
     model: str
     speakers: list[str]
     turns: list[Turn]
-    """Turns of different speakers may overlap."""
+    """All turns; those of different speakers may overlap."""
     exclusive: list[Turn]
-    """Turns that never overlap: one speaker at a time, for words."""
+    """Turns without overlaps, for assigning words."""
 
 
 class Voice(Part):
-    """How a speaker sounds."""
+    """The embedding of a speaker."""
 
     speaker: str
     speech_s: Seconds
-    """How long only this speaker is heard."""
+    """How long only this speaker talks."""
     embedding: list[float]
-    """Mean of the model's embeddings of that speech; a vector of length 1."""
+    """The mean of the model's embeddings of that speech, normalised to length 1."""
 
 
 class Voices(Artifact):
-    """How the speakers of a session sound. ``results/diarize/{session}.voices.json``."""
+    """The speaker embeddings of a session. ``results/diarize/{session}.voices.json``."""
 
     session: str
     model: str
-    """The pipeline; voices of different ones cannot be compared."""
+    """The pipeline; embeddings of different pipelines cannot be compared."""
     voices: list[Voice]
     """One for each speaker."""
 
 
 class EnrolledVoice(Artifact):
-    """How a person sounds in one voice sample. ``results/name/voices/{fingerprint}.json``."""
+    """The embedding of a voice sample. ``results/name/voices/{fingerprint}.json``."""
 
     model: str
     speech_s: Seconds
-    """How long the person is heard."""
+    """How long only this person talks."""
     embedding: list[float] | None
-    """As in `Voice`; null if the sample cannot be used."""
+    """As in `Voice`; null if the sample is unusable."""
     problem: str | None = None
-    """Why it cannot be used, or what else is wrong with it; null if nothing is."""
+    """Why it is unusable or doubtful; null if it is fine."""
 
 
 class NamedSpeaker(Part):
-    """Who a speaker is."""
+    """A speaker and the name found."""
 
     speaker: str
-    name: str | None
-    """Null if nobody fits."""
-    origin: Literal["table", "track", "voice", "none"]
-    """Where the name is from: `table`, `track`, `voice` or `none`."""
+    name: str | None = None
+    """The name; null if there is none."""
+    origin: Literal["table", "track", "voice", "none"] = "none"
+    """The origin of the name: `table`, `track`, `voice` or `none`."""
     nearest: str | None = None
-    """The person whose enrolled voice is nearest; null without any."""
+    """The person with the nearest enrolled voice; null if there is none."""
     distance: float | None = None
-    """Its cosine distance; 0: the same, 1: unrelated."""
+    """The cosine distance of that voice; 0: identical, 1: unrelated."""
     second: str | None = None
-    """The next nearest person."""
+    """The person with the second nearest voice."""
     second_distance: float | None = None
-    """The distance of that voice."""
+    """The cosine distance of that voice."""
     margin: float | None = None
-    """How much farther the second is."""
+    """The difference between both distances."""
     reason: str | None = None
     """Why there is no name."""
 
 
 class Names(Artifact):
-    """Who is who in a session; a speaker without a name keeps the label. ``results/name/{session}.json``."""
+    """The names of a session's speakers. ``results/name/{session}.json``."""
 
     session: str
     speakers: list[NamedSpeaker]
     """One for each label."""
     flags: list[str]
-    """Rows of the table that fit nobody, and voice samples with a problem."""
+    """Rows of the table that match nobody, and problems of voice samples."""
 
     def by_label(self) -> dict[str, str]:
-        """Return the name of each speaker who has one."""
+        """Return the names by label; speakers without a name keep their label."""
         return {found.speaker: found.name for found in self.speakers if found.name is not None}

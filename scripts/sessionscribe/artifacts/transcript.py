@@ -1,8 +1,8 @@
-"""The whole transcript, and what became of corrections to it."""
+"""The transcript of a session, and the state of its corrections."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -18,84 +18,78 @@ class SpokenWord(Word):
     """A word with its speaker."""
 
     second_speaker: str | None = None
-    """Who talks over at least half of it."""
+    """Another speaker who talks during at least half of it."""
     corrected: bool = Field(default=False, exclude_if=lambda value: not value)
-    """Whether a person changed its text (the probability is then 1) or speaker; left out if not."""
+    """Whether a person changed its text (then its probability is 1) or speaker; omitted if not."""
 
 
 class SpokenSegment(Part):
-    """What one speaker says without a break."""
+    """Consecutive words of one speaker."""
 
     start: Seconds
     end: Seconds
     speaker: str | None
-    """Label or name; null if nobody is known."""
+    """The label or name; null if unknown."""
     text: str
-    """The words, joined."""
+    """The joined words."""
     words: list[SpokenWord]
 
     @classmethod
     def of(cls, words: list[SpokenWord]) -> Self:
-        """Return the segment that has these words, which are one speaker's."""
+        """Return the segment of these words, which have the same speaker."""
         start, end = min(word.start for word in words), max(word.end for word in words)
         return cls(start=start, end=end, speaker=words[0].speaker, text=join_words(words), words=words)
 
 
 class Made(Part):
-    """What a transcript was made of and with: enough to say why two differ."""
+    """The recordings, models, settings and versions that determined a transcript."""
 
     sources: dict[str, str]
-    """Checksum of each track's recording."""
+    """The checksum of each track's recording."""
     models: dict[str, str]
-    """The speech model and the diarization pipeline, with what identifies them."""
+    """The speech model and the diarization pipeline, with their identities."""
     settings: dict[str, dict[str, object]]
-    """Settings of all jobs, by stage."""
     versions: dict[str, str]
-    """Of packages, and of our code with a checksum of its files."""
 
 
 class Transcript(SessionArtifact):
-    """A whole transcript: ``results/diarize/{session}.json``, with labels of speakers; with names and
-    corrections, ``results/correct/{session}.json`` and the export ``json``.
+    """A transcript: with labels ``results/diarize/{session}.json``; with names and corrections
+    ``results/correct/{session}.json`` and the export ``json``.
     """
 
-    VERSION: ClassVar[int] = 2
-    OLDER: ClassVar[frozenset[int]] = frozenset({1})
     schema_version: int = 2
     duration_s: Seconds
     language: str
     speakers: list[str]
-    """By first appearance."""
+    """The speakers in the order of their first appearance."""
     segments: list[SpokenSegment]
-    """What one speaker says without a break."""
+    """Consecutive words of one speaker each."""
     turns: list[Turn]
-    """Overlaps included."""
+    """Who speaks when; turns may overlap."""
     gaps: list[Gap]
     flags: list[str]
     engines: list[Engine]
-    """What made the words."""
     diarization: str
-    """What made the turns; `off` if speakers are not told apart."""
     made: Made | None = None
 
     def talk_time_ms(self) -> dict[str, int]:
-        """Return for how many milliseconds each speaker talks; where several do, it counts for each."""
+        """Return for how long each speaker talks, in milliseconds; simultaneous speech counts for each."""
         times = dict.fromkeys(self.speakers, 0)
         for turn in self.turns:
-            lasts = milliseconds(turn.end) - milliseconds(turn.start)
-            times[turn.speaker] = times.get(turn.speaker, 0) + lasts
+            duration = milliseconds(turn.end) - milliseconds(turn.start)
+            times[turn.speaker] = times.get(turn.speaker, 0) + duration
         return times
 
 
 class Correction(Part):
-    """A line of the corrections file and what became of it."""
+    """A row of the corrections file and its state."""
 
     line: int
-    """Its number in the file."""
+    """Its line in the file."""
     edit: Literal["words", "speaker", "name"]
     """`words`, `speaker` or `name`."""
     start: Seconds | None
-    """As in the file, like the next nine."""
+    """As in the file, like the following eight fields."""
     end: Seconds | None
     speaker: str
     was: str
@@ -106,16 +100,16 @@ class Correction(Part):
     author: str
     date: str
     state: Literal["applied", "fulfilled", "open"]
-    """`applied`, `fulfilled` (the transcript says so already) or `open` (it has no place)."""
+    """`applied`, `fulfilled` (the transcript is right without it) or `open` (it has no place)."""
     places: int
-    """How many times it was applied."""
+    """How often it was applied."""
     reason: str | None = None
     """Why it is open."""
 
 
 class Corrections(Artifact):
-    """What became of each correction of a session. ``results/correct/{session}.corrections.json``."""
+    """The states of a session's corrections. ``results/correct/{session}.corrections.json``."""
 
     session: str
     corrections: list[Correction]
-    """As the file has them."""
+    """The rows of the file."""

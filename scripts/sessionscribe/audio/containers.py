@@ -1,4 +1,4 @@
-"""What a container says of its length, whether its end is missing, and what lies behind its sound."""
+"""What a container file says about its length, whether it is truncated, and what follows its audio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from sessionscribe.audio.media import start_time
-from sessionscribe.audio.samples import MOST_CHUNKS, PLACEHOLDER, mended, samples
+from sessionscribe.audio.samples import MOST_CHUNKS, PLACEHOLDER, repaired, samples
 from sessionscribe.audio.source import Source, Splice, is_local
 
 if TYPE_CHECKING:
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 SEARCH_BYTES = 1 << 24
-"""How far behind the sound of a recording another one may begin: an index and tags lie between."""
+"""How far behind the audio another recording is searched for: an index and tags may lie between."""
 BEGINNINGS = (
     *(b"RIFF", b"RF64", b"FORM", b"caff", b"OggS", b"fLaC", b"ftyp", b"FLV\x01", b"ID3\x03", b"ID3\x04"),
     *(b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"\xb7\xd8\x00\x20"),  # Matroska, WMA, WTV
 )
-"""How recordings begin; of an MP4 what comes after four bytes."""
+"""Magic numbers of recordings; an MP4's comes after its first four bytes."""
 RESTARTS = {b"fLaC": rb"fLaC[\0\x80]\0\0\x22", b"#!AM": rb"#!AMR(-WB)?\n"}
-"""Where FFmpeg reads over the beginning of another recording as if it were damage, by how a file begins."""
+"""Patterns of further recordings in a file, by its first bytes, that FFmpeg skips as if they were damage."""
 UNTIMED = ("aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "truehd")
-"""Containers whose packets carry no times: FFmpeg counts them by the first packet's sample rate."""
+"""Formats without timestamps: FFmpeg derives them from the first packet's sample rate."""
 GUESSED = (*UNTIMED, "mpeg")
-"""Containers without a duration of their own: FFmpeg guesses it from the bit rate."""
+"""Formats without a duration: FFmpeg estimates it from the bit rate."""
 
 
 def declared_duration(container: InputContainer, stream: Stream, path: Source) -> float | None:
-    """Return where an audio stream ends on the container's clock (s); None if the file does not say."""
+    """Return the end of an audio stream on the container's clock in seconds, or None if it is not stored."""
     name = container.format.name
     with path.open("rb") as file:
         if name in GUESSED and not (name == "mp3" and mp3_bytes(file) is not None):
             return None
         if "mp4" in name and any(box == b"moof" for box, _, _ in boxes(file, path.stat().st_size)):
-            return None  # its header does not know its fragments
+            return None  # the header of a fragmented MP4 does not count the fragments
     if name == "wav" and stream.bit_rate and (found := samples(path)) and found.promised:
         return 8 * found.promised / stream.bit_rate
     if stream.duration and stream.time_base is not None:
@@ -54,7 +54,7 @@ def declared_duration(container: InputContainer, stream: Stream, path: Source) -
 
 
 def _clock(text: str) -> float | None:
-    """Return `HH:MM:SS.fff` (Matroska's tag) in seconds."""
+    """Return the seconds of a Matroska duration tag, `HH:MM:SS.fff`."""
     try:
         hours, minutes, seconds = (float(part) for part in text.split(":"))
     except ValueError:
@@ -64,7 +64,7 @@ def _clock(text: str) -> float | None:
 
 
 def is_cut_off(source: Source) -> bool | None:
-    """Return whether the file ends before its own structure does; None where it has none that tells."""
+    """Return whether a file is truncated according to its own sizes, or None if its format has none."""
     size = source.stat().st_size
     if found := samples(source):
         return found.promised is not None and found.start + found.promised > size
@@ -84,7 +84,7 @@ def is_cut_off(source: Source) -> bool | None:
 
 
 def boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, the beginning and the end of each box of an MP4; the last may end behind the file."""
+    """Yield name, start and end of each top-level MP4 box; the last one may end beyond the file."""
     position = 0
     for _ in range(MOST_CHUNKS):
         if position + 8 > size:
@@ -103,7 +103,7 @@ def boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def vint(data: bytes, position: int) -> tuple[int | None, int]:
-    """Return a Matroska length (None: unknown), and the position after it."""
+    """Return the Matroska length at a position (None: unknown), and the position after it."""
     first = data[position] if position < len(data) else 0
     width = 9 - first.bit_length()
     if not first or position + width > len(data):
@@ -124,7 +124,7 @@ def _segment_is_cut_off(file: BinaryIO, size: int) -> bool | None:
 
 
 def _ends_with_a_tag(file: BinaryIO, size: int) -> bool:
-    """Return whether an FLV ends with a whole tag, whose length follows it."""
+    """Return whether an FLV ends with a complete tag, which is followed by its length."""
     file.seek(max(0, size - 4))
     length = int.from_bytes(file.read(4))
     if not 11 <= length <= size - 13:
@@ -135,7 +135,7 @@ def _ends_with_a_tag(file: BinaryIO, size: int) -> bool:
 
 
 def mp3_bytes(file: BinaryIO) -> int | None:
-    """Return how long an MP3 is by its first frame (Xing or Info), in bytes; None if it does not say."""
+    """Return the length of an MP3 in bytes, according to its Xing or Info frame, or None without one."""
     file.seek(0)
     head = file.read(10)
     tag = 0
@@ -152,26 +152,26 @@ def mp3_bytes(file: BinaryIO) -> int | None:
 
 
 def recordings(source: Source) -> list[Source]:
-    """Return what is in a file as FFmpeg can read it; usually that is one recording.
+    """Return the recordings in a file, each in a form that FFmpeg reads completely; usually there is one.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with source.open("rb") as file:
         mark = RESTARTS.get(file.read(4))
         if mark is None or not is_local(source):
-            return [mended(source)]
+            return [repaired(source)]
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             edges = [*(match.start() for match in re.finditer(mark, content)), len(content)]
     return [Splice(source, (edge,)) for edge in itertools.pairwise(edges)] if len(edges) > 2 else [source]
 
 
 def following(source: Source, end: int) -> Iterator[Source]:
-    """Yield what may be another recording behind the sound of a recording, by how it begins.
+    """Yield possible further recordings in a file, found by their magic numbers.
 
     Args:
-        source: the recording.
-        end: where its sound ends, in bytes.
+        source: the file.
+        end: where the audio of the first recording ends, in bytes.
     """
     size = source.stat().st_size
     with source.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Converted audio, 16 kHz mono FLAC: written, and read where its samples are needed."""
+"""Read and write converted audio: 16 kHz mono FLAC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessionscribe.audio.slices import SlicedTrack
+from sessionscribe.audio.slices import HINT, SlicedTrack, read_exactly
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.units import SAMPLE_RATE
 
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     from av import AudioFrame, AudioResampler
     from numpy.typing import NDArray
 
-HINT = "Delete the file and run again: it is made again from the recording"
-
 
 @contextmanager
 def open_audio(path: Path) -> Iterator[soundfile.SoundFile | SlicedTrack]:
-    """Open a converted track, which on another machine may be a folder with slices of it.
+    """Open a converted track; on another machine it may be a folder with slices of it.
 
     Raises:
-        UserError: it is missing, damaged, or not 16 kHz mono.
+        UserError: the track is missing, damaged, or not 16 kHz mono.
     """
     import soundfile  # noqa: PLC0415 -- heavy
 
@@ -44,38 +42,30 @@ def read_samples(path: Path, start: int, stop: int) -> NDArray[np.float32]:
     """Return the samples `[start, stop)` of a converted track, full scale 1.0.
 
     Raises:
-        ValueError: the stretch is not inside the track.
+        ValueError: the samples are not inside the track.
         UserError: the file is missing or damaged.
     """
     with open_audio(path) as file:
         if not 0 <= start <= stop <= file.frames:
             raise ValueError(f"[{start}, {stop}) is not inside the {file.frames} samples of {path}")
         file.seek(start)
-        samples: NDArray[np.float32] = file.read(stop - start, dtype="float32")
-    if len(samples) != stop - start:
-        raise UserError(f"is cut short after {start + len(samples)} samples", where=path, hint=HINT)
-    return samples
+        return read_exactly(file, stop - start, path)
 
 
 def blocks(path: Path, size: int) -> Iterator[NDArray[np.float32]]:
     """Yield a converted track in blocks of `size` samples (the last one may be shorter), full scale 1.0.
 
     Raises:
-        UserError: the file is missing or damaged; also when that shows only at its end.
+        UserError: the file is missing or damaged, which may only show at its end.
     """
     with open_audio(path) as file:
-        left = file.frames
-        while left > 0:
-            block: NDArray[np.float32] = file.read(min(size, left), dtype="float32")
-            if len(block) != min(size, left):
-                raise UserError(f"is cut short after {file.frames - left} samples", where=path, hint=HINT)
-            left -= len(block)
-            yield block
+        for start in range(0, file.frames, size):
+            yield read_exactly(file, min(size, file.frames - start), path)
 
 
 @dataclass
 class FlacWriter:
-    """Writes 16 kHz mono 16-bit FLAC whose bytes depend on the samples only."""
+    """A writer of 16 kHz mono 16-bit FLAC whose bytes only depend on the samples."""
 
     path: Path
     samples: int = 0
@@ -93,7 +83,7 @@ class FlacWriter:
         return self
 
     def write(self, rate: int, block: NDArray[np.float32]) -> None:
-        """Add samples [1, n] of a sample rate in Hz; the rate may change from call to call."""
+        """Add samples ``[1, n]`` with their sample rate in Hz, which may differ from call to call."""
         import av  # noqa: PLC0415 -- heavy
 
         if rate != self._rate or self._resampler is None:

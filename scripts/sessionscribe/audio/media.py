@@ -1,17 +1,17 @@
-"""Recordings as FFmpeg sees them: opening them safely, and their audio streams."""
+"""Open recordings safely with FFmpeg, and describe and choose their audio streams."""
 
 from __future__ import annotations
 
 import errno
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sessionscribe.artifacts.recording import AudioStream
-from sessionscribe.audio.samples import mended
+from sessionscribe.audio.samples import repaired
 from sessionscribe.audio.source import Source
 from sessionscribe.core.errors import UserError
 
@@ -21,27 +21,26 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 LEAST_RATE = 1000
-"""Sound of a lower sample rate (in Hz) holds no speech, and takes more time than a session has."""
+"""Lowest sample rate in Hz: below it there is no speech, and a small file could claim to last for weeks."""
 READ_BYTES = 1 << 20
 NOT_RECORDINGS = ("concat", "dash", "ffmetadata", "hls", "imf", "lavfi", "rtp", "rtsp", "sbg", "sdp", "tty")
-"""Demuxers that follow references to other files or the net, play scripts, or take any text for a picture."""
+"""Demuxers that follow references to files or the network, play scripts, or accept any text as a picture."""
 SIDE_STREAMS = ("comment", "dub", "descriptions", "hearing_impaired", "visual_impaired", "karaoke", "lyrics")
-UNDECODABLE = "has an audio stream, but nothing of it can be decoded"
+UNDECODABLE = "has an audio stream of which nothing can be decoded"
 CLUSTER, FRAGMENT_BOXES = b"\x1f\x43\xb6\x75", (b"moof", b"styp", b"sidx")
-"""How a slice of a stream begins in Matroska, and in MP4 after four bytes."""
+"""First bytes of a slice of a stream: in Matroska, and in MP4 after four bytes."""
 INDEX_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
 class RecordingError(UserError):
-    """A file is not a recording or cannot be decoded; trying again does not help."""
+    """A file is not a recording or cannot be decoded, so retrying does not help."""
 
 
 def check_file(path: Source) -> None:
-    """Check that `path` is a file with something in it that can be read.
+    """Check that `path` is a readable file that is not empty.
 
     Raises:
-        UserError: it is missing, a folder or another thing that is no file, empty, not readable, or its name
-            is not valid UTF-8.
+        UserError: it is missing, not a regular file, empty or unreadable, or its name is not valid UTF-8.
     """
     try:
         str(path).encode()
@@ -50,8 +49,8 @@ def check_file(path: Source) -> None:
             hint = "Name the recordings in it, or give the folder to `sessionscribe add`"
             raise UserError("is a folder, not a recording", where=path, hint=hint)
         if not stat.S_ISREG(mode):
-            hint = "Copy what it gives to a file and use that"
-            raise UserError("is not an ordinary file", where=path, hint=hint)
+            hint = "Write its content to a file and use that"
+            raise UserError("is not a regular file", where=path, hint=hint)
         with path.open("rb") as file:
             if not file.read(1):
                 hint = "Copy the recording again, or remove its row from the manifest"
@@ -60,13 +59,13 @@ def check_file(path: Source) -> None:
         raise UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file") from None
     except (FileNotFoundError, NotADirectoryError):
         if isinstance(path, Path) and path.is_symlink():
-            hint = "Put that file back, or remove the link"
+            hint = "Restore that file, or remove the link"
             raise UserError("is a link to a file that does not exist", where=path, hint=hint) from None
-        hint = "Put the file back, or remove its row from the manifest"
+        hint = "Restore the file, or remove its row from the manifest"
         raise UserError("does not exist", where=path, hint=hint) from None
     except PermissionError:
-        hint = "Give yourself the right to read it (`chmod u+r`, or ask its owner)"
-        raise UserError("may not be read (permission denied)", where=path, hint=hint) from None
+        hint = "Give yourself read permission (`chmod u+r`), or ask its owner"
+        raise UserError("cannot be read (permission denied)", where=path, hint=hint) from None
     except OSError as error:
         hint = "Check the disk or the network share, then run again"
         raise UserError(f"cannot be read ({error.strerror})", where=path, hint=hint) from error
@@ -81,17 +80,17 @@ def _formats() -> str:
 
 @contextmanager
 def open_media(path: Source) -> Iterator[InputContainer]:
-    """Open a recording for reading; only this file is read, whatever it refers to.
+    """Open a recording for reading; files or URLs that it refers to are not opened.
 
     Raises:
-        UserError: see `check_file`; and: not audio or video, an MP4 without its index, or FFmpeg gives up on
-            it within the `with` block.
+        UserError: see `check_file`; also if it is not audio or video, an MP4 without its index, or FFmpeg
+            fails within the `with` block.
     """
     import av  # noqa: PLC0415 -- heavy
 
     check_file(path)
-    path = mended(path)
-    # The prefix and the absolute path: a name such as `concat:a|b` or `-x` is a name and nothing else.
+    path = repaired(path)
+    # With this prefix, a name such as `concat:a|b` is nothing but a file's name.
     file = f"file:{path.absolute()}" if isinstance(path, Path) else path.open("rb")
     limits = {"protocol_whitelist": "file", "format_whitelist": _formats()}
     try:
@@ -102,13 +101,13 @@ def open_media(path: Source) -> Iterator[InputContainer]:
         try:
             yield container
         except av.FFmpegError as error:
-            hint = "Check that it plays; copy it again, or convert it to FLAC with another program"
+            hint = "Check whether it plays; copy it again, or convert it to FLAC with another program"
             kind = UserError if is_unreadable(path, error) else RecordingError
             raise kind(f"cannot be decoded ({error.strerror})", where=path, hint=hint) from error
 
 
 def is_unreadable(path: Source, error: Exception) -> bool:
-    """Return whether a disk or a network is at fault: some demuxers call the end of a file an I/O error."""
+    """Return whether an error is the disk's or network's: some demuxers end a file with an I/O error."""
     if getattr(error, "errno", None) not in (errno.EIO, errno.ESTALE):
         return False
     try:
@@ -121,36 +120,36 @@ def is_unreadable(path: Source, error: Exception) -> bool:
 
 
 def _refusal(path: Source, error: Exception) -> UserError:
-    """Return what to tell the user about a file that could not be opened."""
+    """Return the error for a file that FFmpeg could not open."""
     if getattr(error, "errno", None) in (errno.EMFILE, errno.ENOMEM) or is_unreadable(path, error):
         hint = "Check the disk or the network share, then run again"
         return UserError(f"cannot be read ({error})", where=path, hint=hint)
     with path.open("rb") as file:
         head = file.read(12)
-    what = "is not an audio or video file, or damaged at its beginning"
+    what = "is not an audio or video file, or is damaged at its beginning"
     hint = "Check the file; if it is not a recording, remove its row from the manifest"
     if head[4:8] in INDEX_BOXES:
-        what = "is an MP4 or MOV whose index (moov) is missing or damaged: the recording or copy was cut off"
+        what = "is an MP4 or MOV whose index (moov) is missing or damaged: the file is truncated"
         hint = "Copy it again, or repair it with a tool such as untrunc"
     elif head[4:8] in FRAGMENT_BOXES or head.startswith(CLUSTER):
         what = "is a slice of a stream, and only the stream's first part has the header"
-        hint = "Put that part beside it and add their folder again"
+        hint = "Put that part into the same folder and add the folder again"
     return RecordingError(what, where=path, hint=hint)
 
 
 def undecodable(path: Source, streams: int, what: str = UNDECODABLE) -> RecordingError:
-    """Return the error for a recording with so many audio streams, the chosen one of which is no good."""
-    hint = "Check that it plays; copy it again, or remove its row from the manifest"
+    """Return the error for a recording whose chosen audio stream, one of ``streams``, cannot be decoded."""
+    hint = "Check whether it plays; copy it again, or remove its row from the manifest"
     if streams > 1:
         hint = f"Choose another of its {streams} audio streams: `sessionscribe add --audio-stream`"
     return RecordingError(what, where=path, hint=hint)
 
 
 def audio_streams(container: InputContainer, path: Source) -> list[Stream]:
-    """Return the audio streams, in the order of the container; `convert.audio_stream` counts them from 0.
+    """Return the audio streams in the container's order, in which `convert.audio_stream` counts them.
 
     Raises:
-        UserError: there is none, or none of a codec that can be decoded.
+        UserError: there is none, or none can be decoded.
     """
     streams = list(container.streams.audio)
     if not streams:
@@ -160,27 +159,26 @@ def audio_streams(container: InputContainer, path: Source) -> list[Stream]:
         raise RecordingError(f"has no audio stream{only}", where=path, hint=hint)
     if all(0 < sample_rate(stream) < LEAST_RATE for stream in streams):
         what = f"has a sample rate of {sample_rate(streams[0])} Hz, too low for speech"
-        raise RecordingError(
-            what, where=path, hint="Check the file; if it is right, remove its row from the manifest"
-        )
+        hint = "Check the file; if it is right, remove its row from the manifest"
+        raise RecordingError(what, where=path, hint=hint)
     if not any(is_decodable(stream) for stream in streams):
         hint = "Convert it to FLAC or MP3 with the program that made it"
-        raise RecordingError("has audio of a codec that FFmpeg cannot decode", where=path, hint=hint)
+        raise RecordingError("has an audio codec that FFmpeg cannot decode", where=path, hint=hint)
     return streams
 
 
 def sample_rate(stream: Stream) -> int:
-    """Return the sample rate in Hz; 0 of a codec that is unknown."""
+    """Return the sample rate in Hz, or 0 if the codec is unknown."""
     return (stream.codec_context.sample_rate or 0) if stream.codec_context is not None else 0
 
 
 def is_decodable(stream: Stream) -> bool:
-    """Return whether FFmpeg can decode a stream, and its sound may be speech."""
+    """Return whether FFmpeg can decode a stream and its sample rate suffices for speech."""
     return sample_rate(stream) >= LEAST_RATE and bool(stream.channels)
 
 
 def describe(streams: list[Stream]) -> list[AudioStream]:
-    """Return what the artifacts say about audio streams; `index` counts audio streams from 0."""
+    """Return descriptions of audio streams for artifacts; `index` counts audio streams from 0."""
     return [
         AudioStream(
             index=index,
@@ -194,10 +192,10 @@ def describe(streams: list[Stream]) -> list[AudioStream]:
 
 
 def choose_stream(streams: list[Stream], wanted: int | Literal["auto"], path: Source) -> tuple[int, str]:
-    """Return the number of the audio stream to use, and why.
+    """Return the number of the audio stream to use, and the reason.
 
-    `auto` takes the container's default stream; where several or none are so marked, the first of these that
-    is no commentary, dubbing or the like (as players do).
+    As players do, `auto` prefers streams that are not commentary, dubbing or the like, then those marked as
+    default, then the first.
 
     Raises:
         UserError: there is no such stream, or it cannot be decoded.
@@ -209,7 +207,7 @@ def choose_stream(streams: list[Stream], wanted: int | Literal["auto"], path: So
             have = "1, number 0" if count == 1 else f"{count}, numbers 0 to {count - 1}"
             raise UserError(f"has no audio stream number {wanted} (it has {have})", where=path, hint=hint)
         if not is_decodable(streams[wanted]):
-            what = f"has an audio stream number {wanted} of a codec that FFmpeg cannot decode"
+            what = f"has an audio stream number {wanted} with a codec that FFmpeg cannot decode"
             raise UserError(what, where=path, hint=hint)
         return wanted, f"audio stream {wanted} of {count}, as set"
     usable = [index for index in range(count) if is_decodable(streams[index])]
@@ -227,12 +225,12 @@ def choose_stream(streams: list[Stream], wanted: int | Literal["auto"], path: So
 
 
 def start_time(container: InputContainer) -> float:
-    """Return where the container's clock begins, in seconds: the start of its earliest stream."""
+    """Return the start of a container's earliest stream, in seconds."""
     return container.start_time / 1e6 if container.start_time is not None else 0.0
 
 
 def only(container: InputContainer, stream: Stream) -> None:
-    """Tell the demuxer that just one stream is wanted, so that it need not read the video."""
+    """Let the demuxer discard all other streams, so that it need not read the video."""
     from av.stream import Discard  # noqa: PLC0415 -- heavy
 
     for other in container.streams:
@@ -241,13 +239,7 @@ def only(container: InputContainer, stream: Stream) -> None:
 
 
 def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
-    """Yield the packets of some streams (all without any), and at its end an empty one for each stream."""
-    wanted: Iterator[Packet[Any]] = container.demux(*streams)
-    while True:
-        try:
-            packet = next(wanted, None)
-        except IndexError:  # PyAV 18 at the end of a file in which further streams came to light on the way
-            return
-        if packet is None:
-            return
-        yield packet
+    """Yield the packets of some streams (none given: all), and finally an empty packet for each stream."""
+    # PyAV 18 raises it at the end of a file whose streams were not all found at its beginning.
+    with suppress(IndexError):
+        yield from container.demux(*streams)

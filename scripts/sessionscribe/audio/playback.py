@@ -1,4 +1,4 @@
-"""Listening copies: a session's audio as one small file that any browser and telephone plays."""
+"""Listening copies: a session's audio as one small file that browsers and telephones play; its waveform."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.plan import Timeline
-from sessionscribe.audio.flac import open_audio
+from sessionscribe.audio.flac import read_samples
 from sessionscribe.core.files import atomic_path
 from sessionscribe.core.units import SAMPLE_RATE
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 BIT_RATE = 48_000
 BLOCK = 60 * SAMPLE_RATE
 COLUMNS = 2000
-"""Peaks of a session's waveform: as many as a wide screen shows."""
+"""Number of peaks in a session's waveform, about the width of a screen."""
 
 
 def write_m4a(timeline: Timeline, folder: Path, target: Path) -> None:
-    """Write a session's tracks, mixed on its clock, as AAC in an `.m4a`; gaps are silence.
+    """Write the mix of a session's tracks as AAC in an `.m4a`; gaps are silence.
 
     Args:
-        timeline: where each track lies.
+        timeline: the positions of the tracks.
         folder: the converted tracks, `{track}.flac`.
         target: the file to write.
 
@@ -44,11 +44,8 @@ def write_m4a(timeline: Timeline, folder: Path, target: Path) -> None:
         stream = out.add_stream("aac", SAMPLE_RATE, {"flags": "+bitexact"}, layout="mono", bit_rate=BIT_RATE)
         for start, block in enumerate(mixed(timeline, folder)):
             frame = av.AudioFrame.from_ndarray(np.clip(block, -1, 1)[None, :], format="fltp", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = (
-                SAMPLE_RATE,
-                start * BLOCK,
-                Fraction(1, SAMPLE_RATE),
-            )
+            frame.sample_rate, frame.pts = SAMPLE_RATE, start * BLOCK
+            frame.time_base = Fraction(1, SAMPLE_RATE)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
 
@@ -77,21 +74,16 @@ def peaks(timeline: Timeline, folder: Path) -> list[int]:
 
 
 def mixed(timeline: Timeline, folder: Path) -> Iterator[NDArray[np.float32]]:
-    """Yield the sum of all tracks on the session's clock, a minute at a time; gaps are silence."""
-    for start in range(0, timeline.samples, BLOCK):
-        yield _mix(timeline, folder, start, min(start + BLOCK, timeline.samples))
-
-
-def _mix(timeline: Timeline, folder: Path, start: int, stop: int) -> NDArray[np.float32]:
-    """Return the sum of all tracks in `[start, stop)` of the session, in samples."""
+    """Yield the sum of all tracks in blocks of a minute; gaps are silence."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
-    block = np.zeros(stop - start, np.float32)
-    for track in timeline.tracks:
-        first, last = max(start, track.offset), min(stop, track.offset + track.samples)
-        if first < last:
-            with open_audio(folder / f"{track.track}.flac") as file:
-                file.seek(first - track.offset)
-                samples = file.read(last - first, dtype="float32")
-            block[first - start : first - start + len(samples)] += samples
-    return block
+    for start in range(0, timeline.samples, BLOCK):
+        stop = min(start + BLOCK, timeline.samples)
+        block = np.zeros(stop - start, np.float32)
+        for track in timeline.tracks:
+            first, last = max(start, track.offset), min(stop, track.offset + track.samples)
+            if first < last:
+                path = folder / f"{track.track}.flac"
+                samples = read_samples(path, first - track.offset, last - track.offset)
+                block[first - start : last - start] += samples
+        yield block

@@ -1,6 +1,6 @@
-"""Reading the sound of a recording in blocks, on the container's clock.
+"""Read the audio of a recording in blocks, on the container's clock.
 
-`ingest` and `convert` share it, so that a duration that was probed exactly is the one that conversion gives.
+`ingest` and `convert` share it, so that both find the same duration.
 """
 
 from __future__ import annotations
@@ -25,32 +25,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GAP_S = 0.05
-"""A hole in the timestamps that is longer than this (in seconds) is filled with silence."""
+"""Longer gaps in the timestamps (in seconds) are filled with silence."""
 RESET_S = 2.0
-"""Timestamps that jump back by more than this (in seconds) begin a new clock."""
+"""If timestamps go back by more than this (in seconds), a new clock begins."""
 MAX_GAP_S = 6 * 3600.0
-"""A longer hole (in seconds) is taken for a broken clock, unless `ingest.max_gap_h` says otherwise."""
+"""Default of `ingest.max_gap_h`, in seconds: longer gaps are taken for a broken clock."""
 MAX_HOURS_PER_MB = 100.0
-"""More sound in a megabyte is none, unless `ingest.max_hours_per_mb` says otherwise; lean codecs have 10."""
+"""Default of `ingest.max_hours_per_mb`; the most efficient speech codecs reach 10."""
 ALLOWED_S = 60.0
-"""So much sound (in seconds) the smallest file may have."""
+"""Duration that a file of any size may have, in seconds."""
 UNREAD = 0.1
-"""More of a file than this share is no index, no tags and no padding."""
+"""If a larger share of a file follows the audio, it is not just an index, tags and padding."""
 CANDIDATES = 16
-"""So many places behind the sound of a recording are tried for another one."""
-SAFE_PLANES = 8
+"""Possible beginnings of another recording behind the audio that are tried."""
 BLOCK_S = 1.0
 FILL_BLOCK_S = 10.0
 
 
 @dataclass
 class Clock:
-    """Where a stream of audio is on the container's clock, in seconds, with the holes in its timestamps.
+    """The position of an audio stream on the container's clock in seconds, and the gaps in its timestamps.
 
     Args:
-        origin_s: the container's time that is 0 here.
-        limit_s: a hole that would end beyond this is a broken clock, not missing audio.
-        max_gap_s: so is a longer hole.
+        origin_s: the container's time at position 0.
+        limit_s: a gap that ends later means a broken clock, not missing audio.
+        max_gap_s: so does a longer gap.
     """
 
     origin_s: float
@@ -62,7 +61,7 @@ class Clock:
     jumps: int = 0
 
     def arrive(self, time_s: float | None) -> float:
-        """Return how much silence lies before audio that is stamped `time_s`, in seconds, and count it."""
+        """Return the silence before audio with timestamp `time_s`, in seconds, and advance by it."""
         if time_s is None:
             return 0.0
         ahead = time_s - self.origin_s - self.position_s
@@ -72,7 +71,7 @@ class Clock:
             self.origin_s += ahead
             self.jumps += 1
             return 0.0
-        if self.position_s:  # before that, the sound has not begun
+        if self.position_s:  # else the audio starts late, which is not a gap
             self.gaps += 1
             self.filled_s += ahead
         self.position_s += ahead
@@ -81,39 +80,38 @@ class Clock:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much sound a recording may hold (`ingest.max_hours_per_mb`), and how long its holes may be."""
+    """The limits `ingest.max_hours_per_mb` and `ingest.max_gap_h`."""
 
     max_hours_per_mb: float = MAX_HOURS_PER_MB
     max_gap_h: float = MAX_GAP_S / 3600
 
     def check(self, seconds: float, source: Source) -> None:
-        """Check that so much sound can be in a file.
+        """Check that a duration is plausible for the size of a file.
 
         Raises:
-            UserError: it is more than any codec needs so few bytes for.
+            UserError: no codec needs so few bytes.
         """
         size = source.stat().st_size
         if seconds > ALLOWED_S + size * self.max_hours_per_mb * 3600e-6:
-            what = f"claims to hold more than {seconds / 3600:.1f} h of sound in {size / 1e6:.3f} MB"
+            what = f"claims to contain more than {seconds / 3600:.1f} h of audio in {size / 1e6:.3f} MB"
             hint = "If that is right, raise `ingest.max_hours_per_mb`; else remove its row from the manifest"
             raise media.RecordingError(what, where=source, hint=hint)
 
 
 @dataclass
 class Reader:
-    """Reads one audio stream of a recording in blocks, on the container's clock.
+    """A reader of one audio stream of a recording, in blocks, on the container's clock.
 
-    Audio that begins after the container's start (a video whose sound comes in late) and holes in the
-    timestamps of more than `GAP_S` (packets that a recorder lost) become silence, so that every time is the
-    time that a player shows. Packets that cannot be decoded are skipped and counted. Behind the sound of one
-    recording others may follow in the same file; they are read, too, and counted (`links`).
+    A late start of the audio and gaps of more than `GAP_S` (lost packets) become silence, so that all times
+    are those that a player shows. Packets that cannot be decoded are skipped and counted. Further recordings
+    in the same file are read, too, and counted (`links`).
 
     Args:
         source: the recording.
-        number: of the audio stream, from 0.
-        expected_s: how long it should be, in seconds, where that is known; silence is never filled in far
-            beyond this or what the container says.
-        limits: how much sound there may be.
+        number: the number of the audio stream, from 0.
+        expected_s: the expected duration in seconds, if known; gaps are not filled far beyond this or the
+            container's duration.
+        limits: limits of durations.
     """
 
     source: Source
@@ -126,23 +124,23 @@ class Reader:
     error: str = ""
     links: int = 0
     start_s: float = 0.0
-    """Where the first recording's own clock begins, in seconds."""
+    """Start of the first recording's clock, in seconds."""
     _container: InputContainer = field(init=False)
     _stream: Stream = field(init=False)
     _end: int = 0
-    """Where the last packet that is sound ends, in bytes."""
+    """End of the last decodable packet, in bytes."""
     _alone: bool = False
-    """Whether the file has been found to hold this stream and nothing else."""
+    """Whether the file contains this stream only."""
     _damaged: int = 0
-    """How many damaged packets come after it."""
+    """Number of damaged packets after `_end`."""
     _rate: int = 0
-    """The sample rate that times are counted by, in Hz, where packets carry none; else 0."""
+    """In formats without timestamps: the sample rate in Hz from which FFmpeg derives them; else 0."""
 
     def __post_init__(self) -> None:
         self.clock = Clock(0.0, math.inf, self.limits.max_gap_h * 3600)
 
     def count(self) -> float:
-        """Return how long the stream is by its packets, in seconds; the file is read and not decoded."""
+        """Return the duration of the stream according to its packets, in seconds, without decoding them."""
         for _ in self._links():
             for packet in self._packets():
                 self._note_end(packet)
@@ -152,22 +150,19 @@ class Reader:
         return self.clock.position_s
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield (sample rate, samples [channels, n], full scale 1.0) in order, about a second at a time."""
+        """Yield (sample rate, samples ``[channels, n]``, full scale 1.0) of about a second each."""
         for _ in self._links():
             yield from self._blocks()
 
     def is_cut_off(self) -> bool:
-        """Return whether a recording that was read and is shorter than it says has lost its end.
-
-        Else it never was that long.
-        """
+        """Return whether a recording is truncated; call this if it is shorter than its header says."""
         lost = containers.is_cut_off(self.source)
         if lost is None:
             lost = bool(self.damaged_packets or self.error)
         return lost or self._leaves_content()
 
     def _leaves_content(self) -> bool:
-        """Return whether much of a file with one stream lies behind its last packet, and is not empty."""
+        """Return whether a large part of a file with one stream follows its last packet and is not empty."""
         if not self._alone or not 0 < self._end < (1 - UNREAD) * self.source.stat().st_size:
             return False
         with self.source.open("rb") as file:
@@ -175,7 +170,7 @@ class Reader:
             return any(file.read(media.READ_BYTES))
 
     def _links(self) -> Iterator[None]:
-        """Open the recording, and each that follows it in the file, one after the other."""
+        """Open the recordings in the file one after the other."""
         waiting = containers.recordings(self.source)
         while waiting:
             source = waiting.pop(0)
@@ -200,7 +195,7 @@ class Reader:
                 self.error = ""
 
     def _next(self, source: Source) -> Source | None:
-        """Return the recording that follows in the same file, behind the last packet."""
+        """Return the next recording in the file, after the last packet, if there is one."""
         for candidate in itertools.islice(containers.following(source, self._end), CANDIDATES):
             with contextlib.suppress(UserError), media.open_media(candidate) as container:
                 streams = media.audio_streams(container, candidate)
@@ -216,7 +211,7 @@ class Reader:
         unpack = Unpacker()
         for frame in self._frames():
             if self._rate not in (0, frame.sample_rate):
-                self._rate = -1  # no time is right from here on
+                self._rate = -1  # FFmpeg's times are wrong from here on
             gap = self.clock.arrive(None if self._rate < 0 else frame.time)
             samples = unpack(frame)
             changed = bool(pending) and (frame.sample_rate != rate or len(samples) != len(pending[0]))
@@ -237,7 +232,7 @@ class Reader:
             yield rate, np.concatenate(pending, axis=1)
 
     def _packets(self) -> Iterator[Packet[Any]]:
-        """Yield the stream's packets; where the rest cannot be found, note why and end."""
+        """Yield the stream's packets; if FFmpeg cannot read on, keep the error and end."""
         import av  # noqa: PLC0415 -- heavy
 
         media.only(self._container, self._stream)
@@ -248,12 +243,12 @@ class Reader:
             except av.FFmpegError as error:
                 if media.is_unreadable(self.source, error):
                     raise
-                self.error = error.strerror or str(error)  # the caller compares durations
+                self.error = error.strerror or str(error)  # callers compare durations
                 return
             if packet is None:
                 return
             if packet.has_sidedata("encryption_info"):
-                hint = "Get a copy without copy protection, or record what you hear"
+                hint = "Use a copy without copy protection"
                 raise media.RecordingError("is encrypted", where=self.source, hint=hint)
             yield packet
 
@@ -281,36 +276,22 @@ class Reader:
 
 @dataclass
 class Unpacker:
-    """Turns decoded frames into [channels, n] float32, full scale 1.0."""
+    """A converter of decoded frames to float32 ``[channels, n]``, full scale 1.0."""
 
     _resampler: AudioResampler | None = None
     _kind: tuple[str, str, int] = ("", "", 0)
 
     def __call__(self, frame: AudioFrame) -> NDArray[np.float32]:
         """Return the samples of a frame."""
+        import av  # noqa: PLC0415 -- heavy
         import numpy as np  # noqa: PLC0415 -- heavy
 
-        channels = frame.layout.nb_channels
-        # PyAV 18 does not know 64-bit integers, and counts the planes of 8 and more channels wrongly: its
-        # to_ndarray() then reads memory that is not the frame's. Interleaved samples are one plane.
-        if frame.format.name.startswith("s64") or (frame.format.is_planar and channels >= SAFE_PLANES):
-            parts = [part.to_ndarray().reshape(-1, channels).T for part in self._interleaved(frame)]
-            return np.concatenate([np.zeros((channels, 0), np.float32), *parts], axis=1, dtype=np.float32)
-        raw = frame.to_ndarray()
-        if not frame.format.is_planar:
-            raw = raw.reshape(-1, channels).T
-        samples = raw.astype(np.float32)
-        if raw.dtype == np.uint8:
-            samples = (samples - np.float32(128)) / np.float32(128)
-        elif raw.dtype.kind == "i":
-            samples *= np.float32(1.0 / 2 ** (8 * raw.dtype.itemsize - 1))
-        return samples
-
-    def _interleaved(self, frame: AudioFrame) -> list[AudioFrame]:
-        import av  # noqa: PLC0415 -- heavy
-
+        # PyAV 18's to_ndarray() does not support 64-bit integers, and miscounts the planes of 8 and more
+        # channels, so that it reads beyond the frame's memory. Interleaved samples are a single plane.
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind or self._resampler is None:
             self._kind = kind
             self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
-        return self._resampler.resample(frame)
+        channels = frame.layout.nb_channels
+        parts = [part.to_ndarray().reshape(-1, channels).T for part in self._resampler.resample(frame)]
+        return np.concatenate([np.zeros((channels, 0), np.float32), *parts], axis=1)

@@ -1,12 +1,13 @@
-"""Files of plain samples: where they have them, whatever their headers say.
+"""Find the samples in uncompressed files (WAV, RF64, W64, AIFF, CAF, AU) despite wrong headers.
 
-A header is written before the sound: a recorder that was killed leaves a length that is too small, one that
-writes to a pipe leaves a placeholder, and a copy that was cut off promises more than there is. FFmpeg stops
-where such a header says.
+Headers are written before the samples: a recorder that was killed leaves a length that is too small, one that
+writes to a pipe leaves a placeholder, and a truncated copy has less than its header says. FFmpeg stops where
+the header says.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,26 +16,33 @@ from typing import BinaryIO, Literal
 from sessionscribe.audio.source import Source, Splice
 
 PLACEHOLDER = 0x7FFF_0000
-"""From here on a length of 32 bits is no length (2 GiB and 4 GiB less a header, -1)."""
+"""32-bit lengths from here on are placeholders (2 GiB and 4 GiB less a header, -1)."""
 LONGEST = 1 << 56
 HEADER_BYTES = 1 << 20
-"""A longer header is none."""
+"""Largest header."""
 MOST_CHUNKS = 1 << 20
-"""Files of more chunks are made to waste time."""
+"""Largest number of chunks; files with more are made to waste time."""
+WAVE = re.compile(rb"(?:RIFF|RF64|BW64).{4}WAVE", re.DOTALL)
+JUNK_BYTES = 4096
+"""Largest amount of junk before the header of a WAV."""
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 W64_FORMAT = b"fmt " + W64_DATA[4:]
 OPEN_END = b"\xff" * 4
 EXTENSIBLE, PCM = 0xFFFE, b"\1\0"
 AU_ENCODINGS = {(1, 16): 3, (1, 24): 4, (1, 32): 5, (3, 32): 6, (3, 64): 7, (6, 8): 27, (7, 8): 1}
-"""Numbers of sample formats, by their number in a WAV and their bits."""
+"""AU's numbers of sample formats, by WAV's number and bits per sample."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Where a file of plain samples has them, in bytes.
+    """The position of the samples in a file, in bytes.
 
-    ``promised`` is how many there are by the header, None where it says nothing. With ``head`` for a header
-    all of them are read; FFmpeg leaves some out by the file's own where they are ``hidden``.
+    Attributes:
+        start: the first sample.
+        promised: their length according to the header, or None without one.
+        hidden: whether FFmpeg does not read all of them with the file's own header.
+        head: a header with which it does.
+        more: further ranges of samples.
     """
 
     start: int
@@ -44,23 +52,28 @@ class Samples:
     more: tuple[tuple[int, int], ...] = ()
 
 
-def mended(source: Source) -> Source:
-    """Return a recording whose audio is read completely: with a new header if its own hides some."""
-    found = samples(source)
+def repaired(source: Source) -> Source:
+    """Return a recording that FFmpeg reads completely: with a new header if its own hides some samples."""
+    found, size = samples(source), source.stat().st_size
     if found and found.more:
         first = (found.start, found.start + (found.promised or 0))
         return Splice(source, (found.head, first, *found.more))
     if found and found.hidden:
-        return Splice(source, (found.head, (found.start, source.stat().st_size)))
+        return Splice(source, (found.head, (found.start, size)))
+    if not found:
+        with source.open("rb") as file:
+            wave = WAVE.search(file.read(JUNK_BYTES))
+        if wave and wave.start():
+            return repaired(Splice(source, ((wave.start(), size),)))
     return source
 
 
 def samples(source: Source) -> Samples | None:
-    """Return where a WAV, RF64, W64, AIFF, CAF or AU has its samples; None for any other file."""
+    """Return the position of the samples in a WAV, RF64, W64, AIFF, CAF or AU, or None for other files."""
     with source.open("rb") as file:
         head = file.read(16)
         size = source.stat().st_size
-        if head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX") and head[8:12] == b"WAVE":
+        if WAVE.match(head) or (head[:4] == b"RIFX" and head[8:12] == b"WAVE"):
             return _wav(file, size)
         if head[:8] == b"riff\x2e\x91\xcf\x11":
             return _w64(file, size)
@@ -82,15 +95,15 @@ def _chunks(
     length: int = 4,
     pad: int = 2,
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start and length of each chunk from a position on, until there is none.
+    """Yield name, start and length of each chunk.
 
     Args:
         file: the file.
-        position: where the first one begins.
-        order: of the bytes of a length.
-        name: how many bytes a name has.
-        length: how many a length has.
-        pad: what the length of a chunk in the file is a multiple of.
+        position: start of the first chunk.
+        order: byte order of lengths.
+        name: bytes of a name.
+        length: bytes of a length.
+        pad: chunks are padded to a multiple of this.
     """
     for _ in range(MOST_CHUNKS):
         file.seek(position)
@@ -133,7 +146,7 @@ def _wav(file: BinaryIO, size: int) -> Samples | None:
             if not promised or promised >= (LONGEST if wide else PLACEHOLDER):
                 promised = None
             head = as_au(form) if order == "big" else as_wav(_readable(form))
-            # FFmpeg takes no RIFX for one, expects padding, and believes what it can.
+            # FFmpeg does not read RIFX, expects padding, and relies on the header.
             hidden = bool(start % 2) or (order == "big" and bool(head)) or _readable(form) != form
             hidden = hidden or (wide if promised is None else _goes_on(file, start, promised, size))
             more = tuple((at, min(at + long, size)) for other, at, long in chunks if other == b"data")
@@ -142,9 +155,9 @@ def _wav(file: BinaryIO, size: int) -> Samples | None:
 
 
 def _readable(form: bytes) -> bytes:
-    """Return the format of a WAV of plain samples such that FFmpeg takes each for as wide as it is.
+    """Return a WAV's format chunk, corrected so that FFmpeg uses the right sample width.
 
-    Of 24 valid bits in 32, as Windows records them, it makes noise; of samples of no width nothing.
+    FFmpeg decodes 24 valid bits in 32, as Windows records them, as noise, and nothing if the width is 0.
     """
     tag, channels, align, bits = map(int, struct.unpack_from("<HH8xHH", form.ljust(16, b"\0")))
     if tag == EXTENSIBLE and form[24:26] == PCM and bits != int.from_bytes(form[18:20], "little"):
@@ -155,20 +168,20 @@ def _readable(form: bytes) -> bytes:
 
 
 def as_wav(form: bytes) -> bytes:
-    """Return the header of a WAV of this format and any length, up to its samples."""
+    """Return the header of a WAV of this format and of unknown length."""
     length = len(form).to_bytes(4, "little")
     return b"RIFF" + OPEN_END + b"WAVEfmt " + length + form + b"data" + OPEN_END
 
 
 def as_au(form: bytes) -> bytes:
-    """Return the header of an AU for the samples of a RIFX, whose highest byte comes first; may be empty."""
+    """Return an AU header for the big-endian samples of a RIFX, or nothing for an unknown format."""
     tag, channels, rate, bits = struct.unpack_from(">HHI6xH", form.ljust(16, b"\0"))
     encoding = AU_ENCODINGS.get((tag, bits))
     return struct.pack(">4sI4sIII", b".snd", 24, OPEN_END, encoding, rate, channels) if encoding else b""
 
 
 def _goes_on(file: BinaryIO, start: int, length: int, size: int) -> bool:
-    """Return whether sound follows the samples that the header promises: no chunk, no tag, no padding."""
+    """Return whether more samples follow those that the header counts, not a chunk, a tag or padding."""
     position = start + length
     if position + 256 > size:
         return False

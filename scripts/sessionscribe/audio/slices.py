@@ -1,8 +1,7 @@
-"""A converted track in slices: of a long recording only what a job hears has to travel.
+"""Slices of a converted track, so that only the part of a long recording that a job reads is sent.
 
-On another machine a track may be a folder of the track's name with some of its slices, short FLAC files on a
-fixed grid, each named by the samples it holds and by the length of the track. What is heard by two jobs
-travels once, and the samples are those of the whole file.
+On another machine, a track may be a folder with some of its slices: FLAC files of 10 s, named by their range
+of samples and the length of the track. A slice that two jobs read is sent once.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ if TYPE_CHECKING:
 
 SLICE = 10 * SAMPLE_RATE
 NAME = re.compile(r"(\d{11})-(\d{11})-of-(\d{11})\.flac")
+HINT = "Delete the file and run again: it is made again from the recording"
 
 
 def slice_names(windows: Iterable[tuple[int, int]], total: int) -> list[str]:
-    """Return the names of the slices of a track of ``total`` samples that cover windows ``[start, stop)``."""
+    """Return the names of the slices of a track (``total`` samples) that cover windows ``[start, stop)``."""
     wanted = {
         first
         for start, stop in windows
@@ -37,7 +37,7 @@ def slice_names(windows: Iterable[tuple[int, int]], total: int) -> list[str]:
 
 
 def cut_slices(track: Path, names: Iterable[str], folder: Path) -> None:
-    """Write slices of a track into a folder; their times are the track's, so that equal ones look equal."""
+    """Write slices of a track into a folder, with the track's modification time: rsync compares it."""
     import soundfile  # noqa: PLC0415 -- heavy
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,27 +46,36 @@ def cut_slices(track: Path, names: Iterable[str], folder: Path) -> None:
         for name in names:
             first, last, _ = _numbers(name)
             file.seek(first)
-            samples = file.read(last - first, dtype="int16")
-            if len(samples) != last - first:
-                hint = "Delete the file and run again: it is made again from the recording"
-                raise UserError(f"is cut short after {first + len(samples)} samples", where=track, hint=hint)
+            samples = read_exactly(file, last - first, track, dtype="int16")
             soundfile.write(folder / name, samples, SAMPLE_RATE, subtype="PCM_16")
             os.utime(folder / name, ns=(when, when))
+
+
+def read_exactly(file: Any, count: int, path: Path, dtype: str = "float32") -> NDArray[Any]:
+    """Return the next ``count`` samples ``[n]`` of an open track or slice.
+
+    Raises:
+        UserError: it has fewer.
+    """
+    samples: NDArray[Any] = file.read(count, dtype=dtype)
+    if len(samples) != count:
+        raise UserError("is truncated", where=path, hint=HINT)
+    return samples
 
 
 def _numbers(name: str) -> tuple[int, int, int]:
     match = NAME.fullmatch(name)
     if match is None:
-        raise ValueError(f"{name} is no slice")
+        raise ValueError(f"{name} is not a slice")
     first, last, total = map(int, match.groups())
     return first, last, total
 
 
 class SlicedTrack:
-    """A folder of slices, read as ``soundfile.SoundFile`` reads the whole file.
+    """A folder of slices with the interface of ``soundfile.SoundFile``.
 
     Raises:
-        UserError: the folder has no slices, or (when read) not the ones that are wanted.
+        UserError: the folder has no slices or, while reading, a slice is missing.
     """
 
     samplerate, channels = SAMPLE_RATE, 1
@@ -77,17 +86,17 @@ class SlicedTrack:
             _numbers(path.name)[0]: path.name for path in folder.iterdir() if NAME.fullmatch(path.name)
         }
         if not self._names:
-            raise UserError("has no slices of the track", where=folder, hint="Run again: they are sent anew")
+            raise UserError("has no slices of the track", where=folder, hint="Run again: they are sent again")
         self.frames = max(_numbers(name)[2] for name in self._names.values())
 
     def __enter__(self) -> SlicedTrack:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Nothing stays open."""
+        """Do nothing: no file stays open."""
 
     def seek(self, sample: int) -> int:
-        """Go to a sample."""
+        """Set the position of the next read, in samples."""
         self._at = sample
         return sample
 
@@ -101,14 +110,11 @@ class SlicedTrack:
         while self._at < stop:
             first = self._at - self._at % SLICE
             if first not in self._names:
-                what = f"lacks the slice at {first / SAMPLE_RATE:g} s, which nobody had asked for"
-                raise UserError(what, where=self._folder, hint="Please report it")
-            last = min(stop, first + SLICE)
-            with soundfile.SoundFile(self._folder / self._names[first]) as file:
+                what = f"has no slice at {first / SAMPLE_RATE:g} s: it was not sent"
+                raise UserError(what, where=self._folder, hint="Please report this")
+            last, path = min(stop, first + SLICE), self._folder / self._names[first]
+            with soundfile.SoundFile(path) as file:
                 file.seek(self._at - first)
-                part = file.read(last - self._at, dtype=dtype)
-            if len(part) != last - self._at:
-                raise UserError("is cut short", where=self._folder / self._names[first], hint="Run again")
-            parts.append(part)
+                parts.append(read_exactly(file, last - self._at, path, dtype))
             self._at = last
         return np.concatenate(parts) if parts else np.zeros(0, dtype)

@@ -1,4 +1,4 @@
-"""What recordings are read from: files, copies of remote ones, and what is put together from them."""
+"""Sources of recordings: local files, remote files, and splices of them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from sessionscribe.core.files import SizedFile
 
 
 class Source(Protocol):
-    """What a recording is read from: a path, or an object that opens like one (on a remote)."""
+    """A file to read a recording from: a path, or an object for a remote file."""
 
     def open(self, mode: Literal["rb"], /) -> io.BufferedReader:
-        """Open it for reading, from its first byte on."""
-        ...
+        """Open it for reading."""
 
     def stat(self) -> os.stat_result:
-        """Return its size and kind."""
-        ...
+        """Return its size and type."""
 
 
 @dataclass(frozen=True)
 class Splice:
-    """A recording that is put together from stretches of another one, ``(start, stop)``, and bytes."""
+    """A recording made of byte ranges ``(start, stop)`` of another one and of other bytes."""
 
     source: Source
     parts: tuple[bytes | tuple[int, int], ...]
@@ -43,7 +41,7 @@ class Splice:
         return io.BufferedReader(_SpliceFile(self.source.open(mode), self))
 
     def stat(self) -> os.stat_result:
-        """Return its kind and size."""
+        """Return its type and size."""
         status = list(self.source.stat()[:10])
         status[6] = self.size
         return os.stat_result(status)
@@ -78,5 +76,5 @@ class _SpliceFile(SizedFile):
 
 
 def is_local(source: Source) -> bool:
-    """Return whether all of a recording can be read at no great cost."""
+    """Return whether a recording is on this machine, so that it can be read as a whole."""
     return isinstance(source, Path) or hasattr(source, "path")

@@ -1,6 +1,6 @@
-"""Parts of a recorder's stream that are no files of their own: they are read with the stream's header.
+"""Read slices of a stream with the header of the stream's first part.
 
-Browsers' recorders write a container's header into the first part only.
+A browser's MediaRecorder writes the container's header into the first part only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SIMPLE_BLOCK, BLOCK_GROUP = 0xA3, 0xA0
 
 
 def header_of(source: Source) -> bytes:
-    """Return what a recorder writes before the sound; slices of its stream need it. May be empty."""
+    """Return the header of a recording, before its audio; empty if there is none."""
     size = source.stat().st_size
     if found := samples(source):
         return found.head
@@ -41,12 +41,12 @@ def header_of(source: Source) -> bytes:
 
 
 def is_header(source: Source, header: bytes) -> bool:
-    """Return whether a recorder's part holds the header of its stream (`header_of`), and no sound yet."""
+    """Return whether a part only contains the stream's header (`header_of`), without audio."""
     return 0 < source.stat().st_size <= len(header)
 
 
 def _endless(head: bytes) -> bytes:
-    """Return the beginning of a Matroska file with a segment of unknown length."""
+    """Return the header of a Matroska file with the length of the segment set to unknown."""
     length, start = vint(head, 4)
     at = start + (length or 0) + 4
     _, body = vint(head, at)
@@ -55,7 +55,7 @@ def _endless(head: bytes) -> bytes:
 
 
 def _ogg_header(data: bytes) -> int:
-    """Return where the first Ogg page with sound begins: the pages before it are stamped 0 or not at all."""
+    """Return the position of the first Ogg page with audio: those before it have timestamp 0 or none."""
     position = 0
     while data[position : position + 4] == b"OggS":
         if data[position + 6 : position + 14] not in (bytes(8), b"\xff" * 8):
@@ -73,12 +73,12 @@ def _flac_header(data: bytes) -> int:
     return position
 
 
-def headed(part: Source, header: bytes) -> tuple[Splice, bool]:
-    """Return a slice of a recorder's stream with the stream's header, and whether its times are the stream's.
+def with_header(part: Source, header: bytes) -> tuple[Splice, bool]:
+    """Return a slice with the stream's header, and whether its timestamps are the stream's.
 
-    A slice may begin anywhere. What comes before the first place where a player can begin is left out, but of
-    a Matroska cluster that began in an earlier slice the blocks are taken. Their times are the stream's if
-    another cluster follows, which says when these end.
+    A slice may begin anywhere; what comes before the first decodable position is skipped. The rest of a
+    Matroska cluster that began in an earlier slice is decoded: its blocks lack the cluster's time, which is
+    derived from the next cluster, if there is one.
     """
     size = part.stat().st_size
     with part.open("rb") as file:
@@ -98,7 +98,7 @@ def headed(part: Source, header: bytes) -> tuple[Splice, bool]:
 
 
 def _first_block(data: bytes) -> int | None:
-    """Return where within a Matroska cluster a row of whole blocks begins; None if there is none."""
+    """Return the position of the first complete blocks in a piece of a Matroska cluster, or None."""
     for first in range(min(len(data), 1 << 20)):
         position, found = first, 0
         while position < len(data) and data[position] in (SIMPLE_BLOCK, BLOCK_GROUP) and found < 3:
@@ -112,7 +112,7 @@ def _first_block(data: bytes) -> int | None:
 
 
 def _blocks(data: bytes, position: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Yield the track and the time (in the cluster, usually in ms) of each Matroska block from a place on."""
+    """Yield the track and the time (relative to the cluster, usually in ms) of each Matroska block."""
     while position < stop:
         name = data[position]
         length, start = vint(data, position + 1)
@@ -127,7 +127,7 @@ def _blocks(data: bytes, position: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 def _time_before(data: bytes, first: int, cluster: int) -> int | None:
-    """Return the time of the cluster whose blocks begin at ``first``, from the time of the one behind it."""
+    """Return the time of the cluster whose blocks begin at ``first``, derived from the next ``cluster``."""
     _, at = vint(data, cluster + len(CLUSTER))
     length, start = vint(data, at + 1)
     following = next(_blocks(data, start + (length or 0), len(data)), None)
@@ -139,7 +139,7 @@ def _time_before(data: bytes, first: int, cluster: int) -> int | None:
 
 
 def _rebased(file: BinaryIO, start: int, size: int, shift: int) -> Iterator[bytes | tuple[int, int]]:
-    """Yield the stretches of a fragmented MP4, in whose headers offsets count from its new beginning."""
+    """Yield the pieces of a fragmented MP4, whose base offsets are changed by the new header."""
     done = position = start
     while position + 8 <= size:
         file.seek(position)

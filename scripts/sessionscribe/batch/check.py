@@ -13,17 +13,18 @@ from sessionscribe.batch import install, notices, watch
 from sessionscribe.batch.install import Schedule
 from sessionscribe.batch.locks import BatchLock
 from sessionscribe.config.settings import Config
-from sessionscribe.core.errors import UserError, cause, describe
+from sessionscribe.core.errors import UserError, describe
 from sessionscribe.core.text import counted
 from sessionscribe.engines import models
 from sessionscribe.planning.plan import Plan
 from sessionscribe.runners import costs
 from sessionscribe.runners.errors import DisconnectedError
-from sessionscribe.runners.machine import GivenHost, Settings
-from sessionscribe.runners.managed_machine import ManagedMachine, over_ssh
+from sessionscribe.runners.machine import Settings
+from sessionscribe.runners.mailbox import Mailbox
 from sessionscribe.runners.registry import LOCAL, machine_of
 
 LEAST_FREE_GB, MOST_SKEW_S = 2.0, 60.0
+MAILBOX = "mailbox:"
 
 
 def check(
@@ -36,12 +37,7 @@ def check(
 ) -> int:
     """Print a line for each prerequisite; return 1 if one is not fulfilled.
 
-    Args:
-        settings: the settings.
-        profile: the values of the profile.
-        root: the project's folder.
-        notify: send a test notification.
-        alerts: send a notification if no batch has succeeded for too long.
+    ``notify`` sends a test notification, ``alerts`` a real one if no batch has succeeded for too long.
     """
     checks: dict[str, Callable[[], str]] = {
         "manifest": lambda: f"{len(Plan(settings, root).sessions)} sessions",
@@ -67,8 +63,8 @@ def check(
 
 def _lock(settings: Config, root: Path) -> str:
     """Read the lock, and write and delete a test object that locks nothing."""
-    lock = BatchLock.of(settings, root)
-    skew_s = lock.prove(f"check-{uuid.uuid4().hex}")
+    lock = BatchLock(settings.batch, root)
+    skew_s = lock.check_access(f"check-{uuid.uuid4().hex}")
     if abs(skew_s) > MOST_SKEW_S:
         what = f"its clock and this machine's differ by {abs(skew_s):.0f} s"
         raise UserError(what, where=settings.batch.lock, hint="Set the clocks right (NTP)")
@@ -97,24 +93,19 @@ def _runners(profile: Mapping[str, Any], root: Path) -> Iterator[tuple[str, Call
     given = profile.get("warm-runner", [])
     ssh = ("-F", str(Path(profile["warm-ssh-config"]).absolute())) if "warm-ssh-config" in profile else ()
     for name in [given] if isinstance(given, str) else given:
-        if name != LOCAL:
+        if name.startswith(MAILBOX):
+            yield name, partial(_mailbox, name.removeprefix(MAILBOX))
+        elif name != LOCAL:
             yield name, partial(_runner, name, Settings(root.absolute(), ssh=ssh))
             yield f"price of {name}", partial(_price, name, root)
 
 
 def _runner(name: str, settings: Settings) -> str:
-    machine = machine_of(name, settings)
-    if isinstance(machine, ManagedMachine):
-        state = "running" if machine.is_up() else "off"
-        return f"{state}; {machine.rehearse()}"
-    if isinstance(machine, GivenHost):
-        done = over_ssh(machine.address, "true")
-        if done.returncode:
-            what = f"cannot be reached ({cause(done.stderr.decode(errors='replace'))})"
-            hint = f"Make `ssh {machine.address.destination}` work first"
-            raise UserError(what, where=name, hint=hint)
-        return "reached"
-    return "not checked: it would have to be started"
+    return machine_of(name, settings).check()
+
+
+def _mailbox(place: str) -> str:
+    return f"can be read; {counted(len(Mailbox(place).names()), 'file')}"
 
 
 def _price(name: str, root: Path) -> str:

@@ -1,7 +1,7 @@
-"""Where the lock's objects lie: a folder, a bucket of S3, or another remote of rclone's.
+"""Where a lock's objects are: a folder, an S3 bucket, or another rclone remote.
 
-An object is named relative to the folder of the lock's file: ``batch-lock.json`` and
-``batch-lock/SESSION.json``.
+An object's name is relative to the folder of the lock's file: ``batch-lock.json`` and
+``batch-lock/SESSION.json``. Whatever fails in a store is a ``UserError``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
@@ -24,30 +24,15 @@ from sessionscribe.manifest.manifest import locked
 from sessionscribe.storage import rclone
 from sessionscribe.storage.locations import S3, is_remote, join, name_of, parent, rclone_path
 
-HINT = "Check `batch.lock`, and that this machine may read and write there"
-
 
 @dataclass(frozen=True)
 class Object:
-    """An object: its content, its age (s) by the store's clock, and what tells this writing from others."""
+    """An object: its content, its age (s) by the store's clock, and a version that each write changes."""
 
     name: str
     content: bytes
     age_s: float
     version: str
-
-
-class Store(Protocol):
-    """A place for the lock's objects; every failure is a ``UserError``."""
-
-    def read(self) -> list[Object]:
-        """Return all objects."""
-
-    def write(self, name: str, content: str) -> None:
-        """Write an object, whole."""
-
-    def delete(self, given: Object) -> None:
-        """Delete an object unless it was written again since it was read."""
 
 
 def store_of(place: str, root: Path) -> tuple[Store, str]:
@@ -66,7 +51,7 @@ def store_of(place: str, root: Path) -> tuple[Store, str]:
 
 
 class FolderStore:
-    """A folder of this machine, or one that is mounted here."""
+    """A folder on this machine, or one that is mounted here."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -92,7 +77,7 @@ class FolderStore:
             write_text(self._file.parent / name, content)
 
     def delete(self, given: Object) -> None:
-        """Delete an object unless it was written again since it was read."""
+        """Delete an object unless it was written again after it was read."""
         path = self._file.parent / given.name
         with self._errors(), locked(self._file):
             now = self._object(path)
@@ -116,7 +101,7 @@ class S3Store:
 
     @cached_property
     def _client(self) -> Any:
-        from botocore.config import Config  # noqa: PLC0415 -- of no use to other stores
+        from botocore.config import Config  # noqa: PLC0415 -- other stores do not need it
         from botocore.session import Session  # noqa: PLC0415
 
         patience = Config(connect_timeout=10, read_timeout=20, retries={"mode": "standard"})
@@ -147,9 +132,9 @@ class S3Store:
             self._client.put_object(**where, Body=content.encode(), ContentType="application/json")
 
     def delete(self, given: Object) -> None:
-        """Delete an object unless it was written again since it was read."""
+        """Delete an object unless it was written again after it was read."""
+        which = {"Bucket": self._bucket, "Key": self._prefix + given.name}
         with self._errors():
-            which = {"Bucket": self._bucket, "Key": self._prefix + given.name}
             try:
                 self._client.delete_object(**which, IfMatch=given.version)
             except self._client.exceptions.ClientError as error:
@@ -170,7 +155,7 @@ class S3Store:
 
 
 class RcloneStore:
-    """A folder on a remote: of two writers the last one wins, and ages are by this machine's clock."""
+    """A folder on a remote: the last of two writers wins, and ages are by this machine's clock."""
 
     def __init__(self, place: str) -> None:
         self._folder, self._file = parent(place), name_of(place)
@@ -198,7 +183,7 @@ class RcloneStore:
                 raise _unusable("does not exist", self._folder)
 
     def delete(self, given: Object) -> None:
-        """Delete an object unless it was written again since it was read."""
+        """Delete an object unless it was written again after it was read."""
         if any((now.name, now.version) == (given.name, given.version) for now in self.read()):
             self._run("deletefile", "--", self._path(given.name))
 
@@ -206,7 +191,7 @@ class RcloneStore:
         return rclone_path(join(self._folder, name))
 
     def _run(self, *command: str) -> bytes | None:
-        """Run rclone and return what it prints; None if what it is asked about does not exist."""
+        """Run rclone and return what it prints; None if the file or folder does not exist."""
         try:
             return rclone.run(*command, where=self._folder, patience=rclone.HASTE)
         except rclone.RcloneError as error:
@@ -215,5 +200,9 @@ class RcloneStore:
             raise _unusable(error.what, self._folder) from error
 
 
+Store = FolderStore | S3Store | RcloneStore
+
+
 def _unusable(why: str, place: object) -> UserError:
-    return UserError(f"the lock cannot be used ({why})", where=place, hint=HINT)
+    hint = "Check `batch.lock`, and that this machine may read and write there"
+    return UserError(f"the lock cannot be used ({why})", where=place, hint=hint)

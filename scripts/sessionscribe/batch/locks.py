@@ -1,9 +1,9 @@
 """The lock by which recorders keep batches from the GPU during a recording.
 
-An object is JSON: ``{"locked": true, "userId": …, "sessionId": …, "timestamp": …}``. Each session has its
-own, ``batch-lock/SESSION.json``, so recorders cannot release each other's locks. The single
-``batch-lock.json`` is a copy of the newest, for programs that know only that file, and counts if they write
-it. A lock is valid for ``batch.lock_minutes`` after it was written; locking again renews it.
+A lock is a JSON object: ``{"locked": true, "userId": …, "sessionId": …, "timestamp": …}``. Each session has
+its own, ``batch-lock/SESSION.json``, so recorders cannot release each other's locks. The single
+``batch-lock.json`` is a copy of the newest, for programs that know only that file; it also counts if they
+write it. A lock is valid for ``batch.lock_minutes`` after it was written; locking again renews it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, ValidationError
 
-from sessionscribe.batch.lock_stores import Object, Store, store_of
-from sessionscribe.config.settings import Config
+from sessionscribe.batch.lock_stores import Object, store_of
+from sessionscribe.batch.report import Section
+from sessionscribe.config.settings import Batch
 from sessionscribe.core.errors import visible
 from sessionscribe.core.fingerprint import fingerprint
 
@@ -26,19 +26,13 @@ LONGEST_NAME = 120
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else str(value))]
 
 
-class Lock(BaseModel):
+class Lock(Section):
     """The content of an object."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
 
     locked: bool = True
     user_id: Text = ""
     session_id: Text = ""
     timestamp: Text = ""
-
-    def text(self) -> str:
-        """Return it as it is written."""
-        return self.model_dump_json(by_alias=True) + "\n"
 
 
 @dataclass(frozen=True)
@@ -55,22 +49,11 @@ class Held:
 
 
 class BatchLock:
-    """The lock of a project.
+    """The lock of the project in ``root``."""
 
-    Args:
-        store: the place of its objects.
-        file: the name of the single object.
-        limit_s: the age (s) at which an object is stale.
-    """
-
-    def __init__(self, store: Store, file: str, limit_s: float) -> None:
-        self._store, self._file, self._limit_s = store, file, limit_s
-
-    @classmethod
-    def of(cls, settings: Config, root: Path = Path()) -> BatchLock:
-        """Return the lock in the settings."""
-        store, file = store_of(settings.batch.lock, root)
-        return cls(store, file, 60 * settings.batch.lock_minutes)
+    def __init__(self, options: Batch, root: Path = Path()) -> None:
+        self._store, self._file = store_of(options.lock, root)
+        self._limit_s = 60 * options.lock_minutes
 
     def held(self) -> list[Held]:
         """Return the valid locks, newest first; the single object only if its session has none of its own."""
@@ -82,10 +65,10 @@ class BatchLock:
         return sorted(valid, key=lambda one: one.object.age_s)
 
     def _read(self) -> list[Held]:
-        return [Held(_understood(one.content), one) for one in self._store.read()]
+        return [Held(_parsed(one.content), one) for one in self._store.read()]
 
     def _is_stale(self, one: Held) -> bool:
-        """Return whether an object was not renewed in time, or has a date far ahead, by a wrong clock."""
+        """Return whether an object was not renewed in time, or a wrong clock dated it far ahead."""
         return abs(one.object.age_s) >= self._limit_s
 
     def release_stale(self) -> list[Held]:
@@ -116,7 +99,7 @@ class BatchLock:
             self._store.write(self._file, others[0].lock.text())
         return bool(own)
 
-    def prove(self, name: str) -> float:
+    def check_access(self, name: str) -> float:
         """Write and delete an object that locks nothing; return its age (s), by which the clocks differ.
 
         Raises:
@@ -145,8 +128,8 @@ class BatchLock:
         return f"{Path(self._file).stem}/{name}.json"
 
 
-def _understood(content: bytes) -> Lock:
-    """Return the content of an object; an invalid one counts as a lock, as somebody has meant something."""
+def _parsed(content: bytes) -> Lock:
+    """Return the content of an object; an invalid one counts as a lock, to be on the safe side."""
     try:
         return Lock.model_validate_json(content)
     except ValidationError:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sessionscribe.batch.report import BatchReport, Gpu, Machine, moment
+from sessionscribe.batch.report import BatchReport, Gpu, Machine, moment, now
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events
+from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events, read_usage
 
 USD = "USD"
 
@@ -31,42 +30,35 @@ def mark(root: Path) -> Mark:
 
 
 def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -> None:
-    """Note in a report which machines have been used since a mark, what they cost, how long they started.
+    """Note in a report which machines were used since a mark, their cost, and how long they took to start.
 
-    If models worked on this machine (``models_worked``), the cost is unknown.
+    If none was, and models worked on this machine (``models_worked``), the cost is unknown.
     """
     events = read_events(root / MACHINES, since.machines)
-    usage = costs.read_usage(root / USAGE_LOG, since.usage)
+    usage = read_usage(root / USAGE_LOG, since.usage)
     prices = costs.known_prices(root / costs.PRICES)
     report.gpus, report.cost = _used(events, usage), {}
     for machine in report.gpus:
-        noted = [record for record in usage if record["runner"] == machine.runner]
+        records = [record for record in usage if record["runner"] == machine.runner]
         if machine.start_time:
-            until = moment(machine.stop_time) if machine.stop_time else datetime.now(UTC)
-            machine.runtime_seconds = _seconds(moment(machine.start_time), until)
+            machine.runtime_seconds = _between(machine.start_time, machine.stop_time or now())
         else:
-            machine.runtime_seconds = round(sum(record["wall_s"] for record in noted), 3)
-        # The price noted when it was used, if any, or the present one.
-        about = noted[-1] if noted else {"runner": machine.runner, "machine": machine.machine}
+            machine.runtime_seconds = round(sum(record["wall_s"] for record in records), 3)
+        # The price records when it was used, if any, or the present one.
+        about = records[-1] if records else {"runner": machine.runner, "machine": machine.machine}
         machine.cost_usd = None
         if price := costs.price_of(about, prices):
             amount = round(price.per_hour * machine.runtime_seconds / 3600, 6)
             report.cost[price.currency] = round(report.cost.get(price.currency, 0.0) + amount, 6)
             machine.cost_usd = amount if price.currency == USD else None
-    report.gpu = _together(report.gpus) if report.gpus else Gpu(cost_usd=None if models_worked else 0.0)
+    report.gpu = _totals(report.gpus) if report.gpus else Gpu(cost_usd=None if models_worked else 0.0)
     times = report.performance
-    times.gpu_startup_seconds = _between(events, "start", "ready")
-    times.shutdown_seconds = _between(events, "stop", "stopped")
-
-
-def is_stopping(since: Mark, root: Path) -> bool:
-    """Return whether a machine that was started since a mark has not been seen to stop."""
-    last = {event["runner"]: event["event"] for event in read_events(root / MACHINES, since.machines)}
-    return any(event in ("start", "ready", "stop") for event in last.values())
+    times.gpu_startup_seconds = sum(_between(used.start_time, used.ready_time) for used in report.gpus)
+    times.shutdown_seconds = sum(_between(used.stop_asked_time, used.stop_time) for used in report.gpus)
 
 
 def _used(events: Iterable[dict[str, Any]], usage: Iterable[dict[str, Any]]) -> list[Machine]:
-    """Return a machine for each start, each that was up before, and each that is not managed here."""
+    """Return one use for each start, for each machine that was up before, and for each not managed here."""
     made: list[Machine] = []
     running: dict[str, Machine] = {}
     for event in events:
@@ -79,6 +71,8 @@ def _used(events: Iterable[dict[str, Any]], usage: Iterable[dict[str, Any]]) -> 
             made.append(Machine(runner=runner, was_running=True))
         elif machine and kind == "ready":
             machine.ready_time, machine.machine = time, event.get("machine", "")
+        elif machine and kind == "stop":
+            machine.stop_asked_time = machine.stop_asked_time or time
         elif machine and kind == "stopped":
             machine.stop_time = time
             del running[runner]
@@ -89,7 +83,7 @@ def _used(events: Iterable[dict[str, Any]], usage: Iterable[dict[str, Any]]) -> 
     return made + [Machine(runner=runner, was_running=True) for runner in given]
 
 
-def _together(machines: list[Machine]) -> Gpu:
+def _totals(machines: list[Machine]) -> Gpu:
     ours = [machine for machine in machines if machine.we_started_it]
     amounts = [machine.cost_usd for machine in machines]
     known = [amount for amount in amounts if amount is not None]
@@ -104,17 +98,6 @@ def _together(machines: list[Machine]) -> Gpu:
     )
 
 
-def _between(events: Iterable[dict[str, Any]], first: str, last: str) -> float:
-    """Return the total of seconds between pairs of events of the same machine."""
-    total, since = 0.0, dict[str, datetime]()
-    for event in events:
-        if event["event"] == first:
-            since.setdefault(event["runner"], moment(event["time"]))
-        elif event["event"] == last and (began := since.pop(event["runner"], None)):
-            total += _seconds(began, moment(event["time"]))
-    return total
-
-
-def _seconds(began: datetime, ended: datetime) -> float:
-    """Return the seconds between two moments; 0 if the clock was set back in between."""
-    return max(0.0, (ended - began).total_seconds())
+def _between(began: str | None, ended: str | None) -> float:
+    """Return the seconds between two times; 0 if one is unknown, or the clock was set back in between."""
+    return max(0.0, (moment(ended) - moment(began)).total_seconds()) if began and ended else 0.0

@@ -1,7 +1,7 @@
-"""Metrics for Prometheus, all read from files: sessions, the last batch, machines and their cost.
+"""Metrics for Prometheus, all derived from files: sessions, the last batch, machines and their cost.
 
 ``write`` and ``write_machines`` write files for the node exporter's textfile collector; the web server offers
-the same ``figures``. No metric has the session as a label: there may be thousands.
+the same ``figures``. No metric has a session as a label, because there may be thousands.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sessionscribe.manifest.names import slug
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import Plan
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events
+from sessionscribe.runners.usage_log import MACHINES, USAGE_LOG, read_events, read_usage
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -64,7 +64,7 @@ def figures(
     shown.add("sessions", "Sessions by status.", sessions, "status")
     failed = Counter(path.name.split(".")[0] for path in (root / "logs/failed").glob("*/*.json"))
     shown.add("failures", "Jobs that failed and are not done yet.", failed, "rule")
-    used, prices = costs.read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
+    used, prices = read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
     for name, day in (("today", reports.now()[:10]), ("month", reports.now()[:7])):
         spent = {"USD": 0.0, **costs.cost_on(day, used, prices)}
         shown.add(f"cost_{name}", "Cost of machines released in this period (UTC).", spent, "currency")
@@ -73,9 +73,8 @@ def figures(
     shown.add("remote_audio_seconds", "Audio transcribed on other machines so far.", heard, "runner")
     done = (report, *reports.newest_first(root)) if report else reports.newest_first(root)
     ok = next((batch.time.timestamp() for batch in done if batch.ok), 0.0)
-    shown.add(
-        "batch_last_success_timestamp_seconds", "When the last successful batch began; 0: none yet.", ok
-    )
+    text = "When the last successful batch began; 0: none yet."
+    shown.add("batch_last_success_timestamp_seconds", text, ok)
     if report:
         _add_batch(shown, report, root)
     return shown.registry
@@ -83,20 +82,16 @@ def figures(
 
 def _add_batch(shown: _Figures, report: BatchReport, root: Path) -> None:
     done = report.transcription
-    left = max(0, report.scan.total_missing_chunks - done.chunks_transcribed)
     shown.add("batch_last_status", "How the last batch ended.", {report.status: 1}, "status")
-    shown.add("batch_last_timestamp_seconds", "When the last batch began.", report.time.timestamp())
-    took = report.performance.total_duration_seconds
-    shown.add("batch_last_duration_seconds", "How long the last batch took.", took)
-    shown.add(
-        "batch_last_chunks_transcribed", "Chunks that the last batch transcribed.", done.chunks_transcribed
-    )
-    shown.add("batch_last_chunks_failed", "Chunks that failed in the last batch.", done.chunks_failed)
-    shown.add(
-        "batch_last_gpu_runtime_seconds",
-        "How long the machines of the last batch ran.",
-        report.gpu.runtime_seconds,
-    )
+    for name, text, value in (
+        ("timestamp_seconds", "When the last batch began.", report.time.timestamp()),
+        ("duration_seconds", "How long the last batch took.", report.performance.total_duration_seconds),
+        ("chunks_transcribed", "Chunks that the last batch transcribed.", done.chunks_transcribed),
+        ("chunks_failed", "Chunks that failed in the last batch.", done.chunks_failed),
+        ("gpu_runtime_seconds", "How long the last batch's machines ran.", report.gpu.runtime_seconds),
+    ):
+        shown.add(f"batch_last_{name}", text, value)
+    left = max(0, report.scan.total_missing_chunks - done.chunks_transcribed)
     shown.add("pending_chunks", "Chunks that were missing after the last batch.", left)
     jobs = _jobs_on_gpus(report, root)
     load = {host: fmean(job["gpu_load"] for job in found) for host, found in jobs.items()}

@@ -24,7 +24,7 @@ from sessionscribe.config.settings import Config, Event, Notify
 from sessionscribe.core.errors import SHOWN, UserError, complain, visible
 from sessionscribe.core.text import listed
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.runners.usage_log import USAGE_LOG, read_usage
 
 ADDRESSES = "SESSIONSCRIBE_NOTIFY"
 """The environment variable with more addresses, separated by white space."""
@@ -60,13 +60,13 @@ def notify(report: BatchReport, settings: Config, root: Path = Path()) -> None:
 
     If one cannot be sent, that is a line there and on standard error, and nothing else.
     """
-    told = settings.notify
+    options = settings.notify
     earlier = _earlier(report, root)
-    since = datetime.now(UTC) - timedelta(hours=told.interval_hours)
+    since = datetime.now(UTC) - timedelta(hours=options.interval_hours)
     lately = set().union(*(_kinds_sent(before) for before in earlier if before.time >= since))
-    wanted = set(told.events) - lately
-    due = [notice for notice in _events(report, earlier, told, root) if notice.kind in wanted]
-    report.notices += _deliver(due, told, root)
+    wanted = set(options.events) - lately
+    due = [notice for notice in _events(report, earlier, options, root) if notice.kind in wanted]
+    report.notices += _deliver(due, options, root)
 
 
 def notify_of_silence(settings: Config, root: Path = Path()) -> str:
@@ -74,23 +74,23 @@ def notify_of_silence(settings: Config, root: Path = Path()) -> str:
 
     A batch that does not run cannot report that, so `sessionscribe batch check` does, in a second timer.
     """
-    told = settings.notify
+    options = settings.notify
     last = next((report for report in reports.newest_first(root) if report.ok), None)
-    if last is not None and datetime.now(UTC) - last.time < timedelta(hours=told.silent_hours):
+    if last is not None and datetime.now(UTC) - last.time < timedelta(hours=options.silent_hours):
         return ""
     what = f"No batch has succeeded {f'since {last.timestamp}' if last else 'yet'}."
-    if "no_runs" in told.events:
-        _deliver([Notice("no_runs", what, "sessionscribe batch check")], told, root)
+    if "no_runs" in options.events:
+        _deliver([Notice("no_runs", what, "sessionscribe batch check")], options, root)
     return what
 
 
-def _deliver(notices: Sequence[Notice], told: Notify, root: Path) -> list[str]:
+def _deliver(notices: Sequence[Notice], options: Notify, root: Path) -> list[str]:
     """Send notifications and show the problems; return a line for each message sent and each problem."""
     if not notices:
         return []
-    addresses, problems = read_addresses(told)
+    addresses, problems = read_addresses(options)
     lines, host, project = [], socket.gethostname(), root.resolve()
-    for part in [notices] if told.digest else [[notice] for notice in notices]:
+    for part in [notices] if options.digest else [[notice] for notice in notices]:
         title = f"sessionscribe, {visible(project.name)} on {host}: {part[0].what}"
         body = "\n\n".join([*map(str, part), f"Project {visible(str(project))} on {host}"])
         failed = send(addresses, title, body)
@@ -124,9 +124,9 @@ def send(addresses: Sequence[Address], title: str, body: str) -> list[UserError]
     ]
 
 
-def read_addresses(told: Notify) -> tuple[list[Address], list[UserError]]:
+def read_addresses(options: Notify) -> tuple[list[Address], list[UserError]]:
     """Return the addresses for notifications, and the problems with invalid ones."""
-    path = Path(told.urls_file).expanduser()
+    path = Path(options.urls_file).expanduser()
     lines: list[tuple[str, str]] = []
     problems = []
     try:
@@ -159,7 +159,7 @@ def read_addresses(told: Notify) -> tuple[list[Address], list[UserError]]:
 
 
 def _events(
-    report: BatchReport, earlier: Iterable[BatchReport], told: Notify, root: Path
+    report: BatchReport, earlier: Iterable[BatchReport], options: Notify, root: Path
 ) -> Iterator[Notice]:
     """Yield the events of a batch, problems first."""
     done, gpu = report.transcription, report.gpu
@@ -180,12 +180,13 @@ def _events(
         names = _some(machine.runner for machine in ours if machine.stop_time is None) or names
         what = f"{names} was started but not seen to stop, so it may still cost money."
         yield Notice("stuck_gpu", what, "check your provider's console, and stop the machine there")
-    elif gpu.we_started_it and minutes > told.gpu_minutes:
-        what = f"{names} ran for {minutes:.0f} min (limit: {told.gpu_minutes:g}) and has stopped."
+    elif gpu.we_started_it and minutes > options.gpu_minutes:
+        what = f"{names} ran for {minutes:.0f} min (limit: {options.gpu_minutes:g}) and has stopped."
         yield Notice("stuck_gpu", what, "sessionscribe status --cost")
-    for currency, amount in _cost_of_today(root).items():
-        if amount > told.cost_per_day:
-            what = f"Machines have cost {amount:.2f} {currency} today (limit: {told.cost_per_day:g})."
+    used, prices = read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
+    for currency, amount in costs.cost_on(reports.now()[:10], used, prices).items():
+        if amount > options.cost_per_day:
+            what = f"Machines have cost {amount:.2f} {currency} today (limit: {options.cost_per_day:g})."
             yield Notice("high_cost", what, "sessionscribe status --cost")
     if finished := _finished(report, earlier):
         what = (
@@ -210,12 +211,6 @@ def _earlier(report: BatchReport, root: Path) -> list[BatchReport]:
 def _kinds_sent(report: BatchReport) -> set[str]:
     sent = (line.removeprefix(SENT) for line in report.notices if line.startswith(SENT))
     return {kind for line in sent for kind in line.split(", ")}
-
-
-def _cost_of_today(root: Path) -> dict[str, float]:
-    """Return the cost of all use of machines that ended today (UTC), by currency."""
-    prices = costs.known_prices(root / costs.PRICES)
-    return costs.cost_on(reports.now()[:10], costs.read_usage(root / USAGE_LOG), prices)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -7,16 +7,14 @@ import signal
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Protocol
 
-from sessionscribe.batch import journal, metrics, notices, outcome, report, scan, watch
+from sessionscribe.batch import journal, metrics, notices, report, scan, watch
 from sessionscribe.batch.journal import JOURNAL, Journal
-from sessionscribe.batch.locks import BatchLock, Held
+from sessionscribe.batch.locks import BatchLock
 from sessionscribe.batch.machines import mark
 from sessionscribe.batch.report import BatchReport, LockStatus
 from sessionscribe.batch.scan import PendingJobs
@@ -51,17 +49,16 @@ class Commands(Protocol):
 
 @dataclass
 class Batch:
-    """A batch.
+    """A batch of the project in ``root``.
 
     Args:
-        commands: the commands that it runs.
+        commands: what it does its work with.
         settings: the settings.
         profile: the name of the profile, for the report.
         max_sessions: the number of sessions to work on; None: all.
         ignore_lock: run even if a recording is in progress.
         retry_all: retry steps that failed too often.
-        only: work on these sessions only, if any.
-        root: the project's folder.
+        only: the sessions to choose from; none: all.
     """
 
     commands: Commands
@@ -73,7 +70,7 @@ class Batch:
     only: tuple[str, ...] = ()
     root: Path = Path()
     _unreadable: int = field(default=0, init=False)
-    _locked_by: str = field(default="", init=False)
+    _stop_reason: str = field(default="", init=False)
 
     def run(self) -> tuple[int, BatchReport | None]:
         """Run it; return the exit code and the report, or ``BUSY`` and None if another batch is running."""
@@ -86,14 +83,13 @@ class Batch:
 
     def _complete_last(self) -> None:
         """Write the report of a batch that was killed."""
-        found = journal.left(self.root)
-        last = self._last()
+        found, last = journal.left(self.root), self._last()
         if found and not (last and last.run_id == found.report.run_id):
             try:
                 due = self._due()
             except UserError:  # this batch will report it
                 due = set()
-            self._publish(journal.complete(found, due, self.settings.batch, self.root))
+            self._publish(found.complete(due, self.settings.batch, self.root))
         (self.root / JOURNAL).unlink(missing_ok=True)
 
     def _run(self) -> tuple[int, BatchReport]:
@@ -102,18 +98,18 @@ class Batch:
         notes = Journal(report=made, since=mark(self.root))
         notes.write(self.root / JOURNAL)
         code = 1
+        # SIGTERM ends a batch as Ctrl-C does, so that machines are stopped and the report is written.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with _terminated():
-                code = self._work(notes)
+            code = self._work(notes)
         except KeyboardInterrupt:
             made.status, made.reason = "interrupted", "stopped by a signal"
             code = SIGNALLED + signal.SIGINT
-        except (UserError, OSError) as error:
-            made.status, made.reason = "failed", describe(error, "batch")
-            complain(made.reason)
         except Exception as error:
             made.status, made.reason = "failed", describe(error, "batch")
-            raise
+            if not isinstance(error, UserError | OSError):
+                raise
+            complain(made.reason)
         finally:
             notes.note_machines(self.root, wait=True)
             made.skipped = made.status in ("skipped", "locked")
@@ -153,7 +149,8 @@ class Batch:
         made.sessions = [session.session.name for session in chosen]
         if not notes.steps and not made.not_sent:
             made.status = "failed" if problems else "skipped"
-            made.reason = problems[0] if problems else _left_out(made.failures)
+            skipped = f"skipped for now, failed too often: {counted(len(made.failures), 'file')}"
+            made.reason = problems[0] if problems else skipped if made.failures else ""
             return int(bool(problems))
         notes.write(self.root / JOURNAL)
         stopped = self._make(notes) if notes.steps else False
@@ -224,19 +221,20 @@ class Batch:
             UserError: the lock cannot be read, and the settings require it.
         """
         try:
-            lock = BatchLock.of(self.settings, self.root)
+            lock = BatchLock(self.settings.batch, self.root)
             for stale in lock.release_stale() if release else ():
                 complain(f"removed a stale lock: {stale}")
-            held = lock.held()
+            held = next(iter(lock.held()), None)
         except UserError as error:
             if self.settings.batch.lock_required:
                 raise
             complain(error)
             return False
         if held:
-            made.lock_status = _status_of(held[0])
-            made.status, made.reason = "locked", str(held[0])
-        return bool(held)
+            whose = {"user_id": held.lock.user_id, "session_id": held.lock.session_id}
+            made.lock_status = LockStatus(locked=True, **whose)
+            made.status, made.reason = "locked", str(held)
+        return held is not None
 
     def _add_new(self, made: BatchReport) -> list[str]:
         """Add new recordings, unless a recording is in progress; return the problems."""
@@ -287,20 +285,17 @@ class Batch:
         times = made.performance
         around_s = times.gpu_startup_seconds + times.shutdown_seconds
         times.transcribe_duration_seconds = round(max(0.0, seconds - around_s), 3)
-        due = self._due()
-        outcome.note(made, notes.steps, due, made.failures, self.settings.batch, root=self.root)
-        if code == BUSY:
+        stopped = bool(self._stop_reason) or code == BUSY or code > SIGNALLED
+        if self._stop_reason:
+            made.status, made.reason = "interrupted", self._stop_reason
+        elif code == BUSY:
             made.status, made.reason = "skipped", "another run is working here"
-            return True
-        if self._locked_by:
-            made.status, made.reason = "interrupted", self._locked_by
-            return True
-        if code > SIGNALLED:
+        notes.note_outcome(self._due(), self.settings.batch, self.root, ended=not stopped)
+        if code > SIGNALLED and not self._stop_reason:
             raise KeyboardInterrupt
-        outcome.conclude(made, notes.steps, due)
         if code and not made.reason:
             made.reason = f"the run ended with exit code {code}; see its log"
-        return False
+        return stopped
 
     def _should_stop(self, notes: Journal) -> bool:
         """Return whether a recording has begun; called while Snakemake works."""
@@ -309,20 +304,18 @@ class Batch:
         if self.ignore_lock:
             return False
         try:
-            held = BatchLock.of(self.settings, self.root).held()
+            locked = self._is_locked(notes.report, release=False)
+            self._unreadable = 0
         except UserError as error:
             complain(error)
             self._unreadable += 1
-            if not self.settings.batch.lock_required or self._unreadable < UNREADABLE:
-                return False
-            self._locked_by = str(error)
-            return True
-        self._unreadable = 0
-        if held:
-            self._locked_by = str(held[0])
-            notes.report.lock_status = _status_of(held[0])
-            complain(f"{held[0]}: the batch stops after the chunks in progress")
-        return bool(held)
+            if self._unreadable == UNREADABLE:
+                self._stop_reason = str(error)
+            return bool(self._stop_reason)
+        if locked:
+            self._stop_reason = notes.report.reason
+            complain(f"{self._stop_reason}: the batch stops after the chunks in progress")
+        return locked
 
     def _send(self, made: BatchReport) -> None:
         """Upload and publish finished sessions, including those that could not be sent before."""
@@ -338,25 +331,3 @@ class Batch:
             made.reason = made.reason or f"not uploaded or published: {', '.join(made.not_sent)}"
         elif made.status == "failed" and not made.sessions:  # there was nothing else to do
             made.status = "success"
-
-
-def _status_of(held: Held) -> LockStatus:
-    return LockStatus(locked=True, user_id=held.lock.user_id, session_id=held.lock.session_id)
-
-
-def _left_out(failures: Sequence[report.Failure]) -> str:
-    return f"skipped for now, failed too often: {counted(len(failures), 'file')}" if failures else ""
-
-
-@contextmanager
-def _terminated() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that machines are stopped and the report is written."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

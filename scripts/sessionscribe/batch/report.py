@@ -6,7 +6,6 @@ Whatever is unknown is null: the price of a machine without one, the time of a s
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,6 +80,7 @@ class Machine(Gpu):
     runner: str
     machine: str = ""
     ready_time: str | None = None
+    stop_asked_time: str | None = None
 
 
 class Transcription(Section):
@@ -214,15 +214,9 @@ def newest_first(root: Path = Path()) -> Iterator[BatchReport]:
     Reports from the future are left out: a clock that was ahead wrote them, and they would stay the newest.
     """
 
-    def numbers(name: str) -> list[int]:
-        return [int(number) for number in re.findall(r"\d+", name)]
-
     latest = datetime.now(UTC).strftime("batch-%Y-%m-%d-%H%M~")
-    try:
-        names = [name for name in os.listdir(root / REPORTS) if "batch-" <= name <= latest]
-    except FileNotFoundError:
-        return
-    for name in sorted(names, key=numbers, reverse=True):
+    names = [path.name for path in (root / REPORTS).glob("batch-*.json") if path.name <= latest]
+    for name in sorted(names, key=lambda name: [int(n) for n in re.findall(r"\d+", name)], reverse=True):
         if (found := read(root / REPORTS / name)) is not None:
             yield found
 

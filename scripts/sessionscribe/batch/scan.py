@@ -71,15 +71,10 @@ class Planned(StepOf):
 
 
 def hold_back(plan: Plan, failures: Iterable[Failure], *, retry_all: bool) -> list[Failure]:
-    """Remove from a plan the steps that failed too often, with all that depend on them.
-
-    Args:
-        plan: the plan, which is changed.
-        failures: those in the last report.
-        retry_all: remove nothing.
+    """Remove from a plan the steps that failed too often, with all that depend on them, unless ``retry_all``.
 
     Returns:
-        The failures of steps that are still due with the same key.
+        Those of the last report's ``failures`` whose steps are still due with the same key.
     """
     keys = {path: step.key for session in plan.sessions.values() for path, step in session.pending.items()}
     standing = [failure for failure in failures if keys.get(failure.output) == failure.key]

@@ -2,8 +2,8 @@
 
 The manifest is the only memory: what it lists, by place and content, is not added again. A file is added once
 it has stopped changing and can be read to its end, since a stalled copy looks complete. Folders are listed
-regularly: the kernel's events do not work on network mounts, miss files that were there before, and come with
-the first byte of a copy.
+regularly: the kernel's events do not work on network mounts, miss files that were there before, and arrive
+with the first byte of a copy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,10 +43,7 @@ Add = Callable[[Group], Sequence[UserError]]
 
 
 class Rules:
-    """Options for new recordings, by their path in the watched folder.
-
-    Args:
-        rules: for each option, the first matching rule counts.
+    """Options for new recordings, by their path in the watched folder: the first rule that has one counts.
 
     Raises:
         UserError: a pattern cannot match anything.
@@ -161,53 +158,42 @@ class _Seen:
     """A file of a watched folder.
 
     Attributes:
-        file: the file.
-        stamp: changes when the file does; None for a link that leads nowhere.
+        stamp: changes when the file does; None for a broken link.
         since: since when (monotonic clock) it has been as it is.
         done: it was added, known or refused, and needs no attention until it changes.
         refused: why it was not added.
     """
 
-    file: File
     stamp: Stamp | None
     since: float
     done: bool = False
     refused: str = ""
 
 
-@dataclass
-class _State:
-    """A watched folder: its files, how many sessions still change, why it could not be scanned."""
-
-    files: dict[str, _Seen] = field(default_factory=dict)
-    waiting: int = 0
-    wrong: str = ""
-
-
 class Watcher:
     """Add new recordings in folders once they are complete, one scan at a time.
 
-    Args:
-        settings: with ``watch.rules``.
-        add: adds a session to the manifest, and returns the problems.
-        root: the project's folder.
+    ``add`` adds a session to the manifest, and returns the problems.
     """
 
     def __init__(self, settings: Config, add: Add, root: Path = Path()) -> None:
         self._rules, self._manifest = Rules(settings.watch.rules), root / settings.manifest
         self._add, self._root = add, root
-        self._states: dict[str, _State] = defaultdict(_State)
+        # Each by folder: the files, how many sessions still change, why it could not be scanned.
+        self._files: dict[str, dict[str, _Seen]] = defaultdict(dict)
+        self._waiting: dict[str, int] = {}
+        self._wrong: dict[str, str] = {}
 
     @property
     def refused(self) -> dict[str, str]:
         """Files that were not added, with the reasons."""
-        seen = (seen for state in self._states.values() for seen in state.files.values())
-        return {each.file.source: each.refused for each in seen if each.refused}
+        found = (each for files in self._files.values() for each in files.items())
+        return {source: seen.refused for source, seen in found if seen.refused}
 
     @property
     def waiting(self) -> int:
         """How many sessions were still changing at the last scan."""
-        return sum(state.waiting for state in self._states.values())
+        return sum(self._waiting.values())
 
     def scan(self, folder: WatchFolder) -> int:
         """Add what is new and complete in a folder; return how many sessions changed.
@@ -215,48 +201,51 @@ class Watcher:
         A problem with the folder or the manifest is reported once; the next scan tries again.
         """
         path = folder.path if is_remote(folder.path) else str(Path(folder.path).expanduser())
-        state, before, wrong, added = self._states[path], self.refused, "", 0
+        before, wrong, added = self.refused, "", 0
         try:
-            added = self._scan(path, state, folder.settle_s)
+            added = self._scan(path, folder.settle_s)
             if self.refused != before:
                 write_text(self._root / REFUSED, json.dumps(self.refused, indent=1) + "\n")
         except (UserError, OSError) as error:
             wrong = describe(error, path)
-            if wrong != state.wrong:
+            if wrong != self._wrong.get(path):
                 complain(wrong)
-        state.wrong = wrong
+        self._wrong[path] = wrong
         return added
 
-    def _scan(self, path: str, state: _State, settle_s: float) -> int:
+    def _scan(self, path: str, settle_s: float) -> int:
         groups = find(path, self._rules)
-        files = [file for group in groups for file in group.files]
-        state.files = {file.source: seen for file in files if (seen := _look(file, state.files))}
+        by_source = {file.source: file for group in groups for file in group.files}
+        known = self._files[path]
+        seen = {source: now for source, file in by_source.items() if (now := _look(file, known.get(source)))}
+        self._files[path] = seen
         rows, checksums = cache(self._rows), Checksums(self._root / FILE)
-        state.waiting = added = 0
-        settled = time.monotonic() - settle_s
+        added, waiting, latest = 0, 0, time.monotonic() - settle_s
         for group in groups:
-            there = [state.files[file.source] for file in group.files if file.source in state.files]
-            calm = [each for each in there if each.stamp and (each.done or each.since <= settled)]
-            whole = len(calm) == len(group.files)
-            state.waiting += not whole
-            new = [each.file for each in calm if not each.done]
+            there = {file: seen[file.source] for file in group.files if file.source in seen}
+            settled = {
+                f: each for f, each in there.items() if each.stamp and (each.done or each.since <= latest)
+            }
+            whole = len(settled) == len(group.files)
+            waiting += not whole
+            new = [file for file, each in settled.items() if not each.done]
             if not new or not (whole or group.layout == "live"):
                 continue
             if not self._knows(new, rows(), checksums):
-                chosen = tuple(each.file for each in calm)
-                transcribed = tuple(file for file in group.transcribed if file in chosen)
-                problems = self._take(replace(group, files=chosen, transcribed=transcribed))
+                transcribed = tuple(file for file in group.transcribed if file in settled)
+                problems = self._take(replace(group, files=tuple(settled), transcribed=transcribed))
                 added += not problems
-                for each in calm:
+                for each in settled.values():
                     each.refused = ""
                 if problems:
-                    calm[0].refused = f"{problems[0].what}. {problems[0].hint}"
-            for each in calm:
+                    next(iter(settled.values())).refused = f"{problems[0].what}. {problems[0].hint}"
+            for each in settled.values():
                 each.done = True
-        for each in state.files.values():
-            if each.refused and self._knows([each.file], rows(), checksums):  # it was added by hand
+        for source, each in seen.items():
+            if each.refused and self._knows([by_source[source]], rows(), checksums):  # added by hand
                 each.refused = ""
         checksums.write()
+        self._waiting[path] = waiting
         return added
 
     def _rows(self) -> dict[str, Row]:
@@ -281,10 +270,10 @@ class Watcher:
             return [error]
 
 
-def _look(file: File, known: Mapping[str, _Seen]) -> _Seen | None:
-    """Return what is known of a file, or begin anew if it has changed; None if it is gone.
+def _look(file: File, before: _Seen | None) -> _Seen | None:
+    """Return what was known of a file if it has not changed, or begin again; None if it is gone.
 
-    Its own times are no help: a copy may have those of the original.
+    Its time alone proves nothing: a copy may have that of the original.
     """
     stamp: Stamp | None = None
     if file.item is not None:
@@ -293,16 +282,19 @@ def _look(file: File, known: Mapping[str, _Seen]) -> _Seen | None:
         with suppress(OSError):
             status = os.stat(file.source)
             stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    before = known.get(file.source)
     if before and before.stamp == stamp:
         return before
     if stamp:
-        return _Seen(file, stamp, time.monotonic())
-    link = os.path.islink(file.source)
-    return _Seen(file, None, 0.0, refused="is a broken link. Repair or remove it") if link else None
+        return _Seen(stamp, time.monotonic())
+    return (
+        _Seen(None, 0.0, refused="is a broken link. Repair or remove it")
+        if os.path.islink(file.source)
+        else None
+    )
 
 
 def _is_of(row: Row | None, file: File, checksums: Checksums) -> bool:
+    """Return whether a row of the manifest has a file's present content."""
     if row is None or not row.checksum:
         return False
     if file.item is not None:

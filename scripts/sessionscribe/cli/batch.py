@@ -128,14 +128,14 @@ def _scan(options: argparse.Namespace, settings: Config) -> int:
 @command("batch lock", SETTINGS, WHOSE)
 def _lock(options: argparse.Namespace, settings: Config) -> int:
     """Make batches wait while a recording is in progress."""
-    print(BatchLock.of(settings).lock(options.user, options.session or "manual").text(), end="")
+    print(BatchLock(settings.batch).lock(options.user, options.session or "manual").text(), end="")
     return 0
 
 
 @command("batch unlock", SETTINGS, WHOSE)
 def _unlock(options: argparse.Namespace, settings: Config) -> int:
     """Let batches run again after a recording."""
-    if not BatchLock.of(settings).unlock(options.user, options.session):
+    if not BatchLock(settings.batch).unlock(options.user, options.session):
         print("There was no such lock.", file=sys.stderr)
     return 0
 
@@ -143,7 +143,7 @@ def _unlock(options: argparse.Namespace, settings: Config) -> int:
 @command("batch lock-status", SETTINGS)
 def _show_lock(_: argparse.Namespace, settings: Config) -> int:
     """Show the lock as JSON."""
-    print(json.dumps(BatchLock.of(settings).status(), ensure_ascii=False))
+    print(json.dumps(BatchLock(settings.batch).status(), ensure_ascii=False))
     return 0
 
 

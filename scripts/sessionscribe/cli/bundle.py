@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
@@ -143,8 +143,7 @@ def check(place: Place, max_gb: float) -> int:
 def take(options: argparse.Namespace, config: Config) -> int:
     """Unpack bundles into this project."""
     failed = False
-    sessions: dict[str, SessionBundle] = {}
-    results: list[Imported] = []
+    imported: dict[str, Imported] = {}
     with ExitStack() as stack:
         found: dict[str, Path] = {}
         for name in options.places:
@@ -158,22 +157,20 @@ def take(options: argparse.Namespace, config: Config) -> int:
                     print(f"{name}: {bundle.about.session}, {len(bundle.about.files)} files, nothing wrong")
                     return
                 with _renamed(bundle, options) as called:
-                    results.append(_import(called, options, config))
-                    sessions[called.about.session] = called.about
+                    _import(called, options, config, imported)
 
         if len(found) == 1:  # what is wrong with the only one is the answer
             bring(next(iter(found.items())))
         else:
             in_order = sorted(found.items(), key=_is_part)
             failed = one_by_one({name: (name, path) for name, path in in_order}, bring)
-    for session, about in sessions.items():
-        mine = [result for result in results if result.session == session]
-        _show(about, mine, load(options, [session]), options)
+    for session, result in imported.items():
+        _show(result, load(options, [session]), options)
     return int(failed)
 
 
 def _is_part(bundle: tuple[str, Path]) -> bool:
-    """Return whether a bundle has to be unpacked after others, which have what it lacks."""
+    """Return whether a bundle is a part, which is unpacked after the bundles that have what it lacks."""
     return ".part-" in Path(bundle[0]).name
 
 
@@ -190,7 +187,9 @@ def _renamed(bundle: OpenBundle, options: argparse.Namespace) -> Iterator[OpenBu
             yield renamed
 
 
-def _import(bundle: OpenBundle, options: argparse.Namespace, config: Config) -> Imported:
+def _import(
+    bundle: OpenBundle, options: argparse.Namespace, config: Config, imported: dict[str, Imported]
+) -> None:
     session, table = bundle.session(), ROOT / config.manifest
     with manifest.locked(table):
         known = manifest.read(table)
@@ -200,25 +199,25 @@ def _import(bundle: OpenBundle, options: argparse.Namespace, config: Config) -> 
     settings = load(options, [session.name])
     if edits_differ(bundle, ROOT):
         complain(f"{bundle.place}: its corrections of {session.name} differ from those here, which stay")
-    return place_files(bundle, Plan(settings, ROOT).sessions[session.name], root=ROOT, force=options.force)
+    result = imported.setdefault(session.name, Imported(bundle.about))
+    result.about = bundle.about
+    place_files(bundle, Plan(settings, ROOT).sessions[session.name], result, root=ROOT, force=options.force)
 
 
-def _show(
-    about: SessionBundle, results: Sequence[Imported], config: Config, options: argparse.Namespace
-) -> None:
+def _show(result: Imported, config: Config, options: argparse.Namespace) -> None:
     """Print how much of a session is here now, which settings differ, and how to continue."""
+    about = result.about
     plan = Plan(config, ROOT).sessions[about.session]
     row = status.status_of(ROOT, plan)
-    placed = {path for result in results for path in result.placed}
-    facts = [f"placed {len(placed)} files", f"{row.chunks_done} of {row.chunks} chunks"]
+    facts = [f"placed {len(result.placed)} files", f"{row.chunks_done} of {row.chunks} chunks"]
     facts += [f"made with: {visible(about.engine)}"] * bool(about.engine)
     print(f"{about.session}: {'; '.join(facts)}")
     if note := bundles.requirements_note(about):
         print(f"    {note}")
-    if kept := sorted({name for result in results for name in result.kept}):
-        print(f"    kept as made here: {visible(', '.join(kept))} (--force replaces them)")
+    if result.kept:
+        print(f"    kept as made here: {visible(', '.join(sorted(result.kept)))} (--force replaces them)")
     more = ""
-    matters = plan.pending or any(result.kept for result in results)
+    matters = plan.pending or result.kept
     differ = bundles.differences(about, config, bundles.models_of(plan)) if matters else {}
     for (section, name), (ours, theirs) in differ.items():
         print(visible(f"    {section}.{name}: {ours} here, {theirs} in the bundle")[:SHOWN])

@@ -19,7 +19,7 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.publish import history, publishing, state, unpack, versions
 from sessionscribe.publish.dvc_store import Store
-from sessionscribe.publish.package_manifest import FOLDER, target_of
+from sessionscribe.publish.state import FOLDER, target_of
 
 ROOT = Path()
 
@@ -91,7 +91,7 @@ def publish_sessions(
 @command("pull", SETTINGS, SESSIONS, FORCE)
 def pull(options: argparse.Namespace, config: Config) -> int:
     """Fetch published sessions."""
-    there = unpack.published_sessions(ROOT)
+    there = sorted(path.stem for path in (ROOT / FOLDER).glob("*.dvc"))
     if absent := [name for name in options.sessions if name not in there]:
         hint = f"Run `git pull` first? Published are: {', '.join(there) or 'none'}"
         raise UserError("was never published", where=absent[0], hint=hint)

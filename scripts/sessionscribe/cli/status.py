@@ -14,7 +14,7 @@ from sessionscribe.core.errors import complain, visible
 from sessionscribe.planning import status
 from sessionscribe.planning.plan import NO_SESSIONS, Plan
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.runners.usage_log import USAGE_LOG, read_usage
 
 
 @command(
@@ -28,7 +28,7 @@ def show(options: argparse.Namespace, config: Config) -> int:
     if options.place:
         return status_from(options.place, config)
     if options.cost:
-        records, prices = costs.read_usage(USAGE_LOG), costs.read_prices(costs.PRICES)
+        records, prices = read_usage(USAGE_LOG), costs.read_prices(costs.PRICES)
         print(json.dumps(costs.figures(records, prices)) if options.json else costs.table(records, prices))
         return 0
     plan = Plan(config)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from types import FrameType
+from contextlib import suppress
+from typing import NoReturn
 
 from sessionscribe.batch import report
 from sessionscribe.batch.watch import Watcher, explain, poll_s
@@ -35,7 +36,7 @@ LATER_S = 300.0
 def watch(options: argparse.Namespace, config: Config) -> int:
     """Add recordings that arrive in folders (`watch.folders`) and run a batch when no more come.
 
-    Runs until a signal arrives; with ``--once``, returns 1 if something was refused or failed.
+    Runs until SIGINT or SIGTERM; with ``--once``, returns 1 if something was refused or failed.
     """
     folders = [WatchFolder(path=path) for path in options.folders] or list(config.watch.folders)
     if not folders:
@@ -54,75 +55,55 @@ def watch(options: argparse.Namespace, config: Config) -> int:
     batch = [sys.executable, "-m", "sessionscribe.cli.main", "batch", "once", *passed_on(options)]
     if options.no_run:
         batch = []
-    stop = _Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background, SIGINT may be ignored
+        signal.signal(number, signal.default_int_handler)
     if options.once:
-        return _once(watcher, folders, batch, stop)
+        return _once(watcher, folders, batch)
     print(f"watching {', '.join(folder.path for folder in folders)}", flush=True)
-    _watch(watcher, folders, batch, stop)
+    with suppress(KeyboardInterrupt):
+        _watch(watcher, folders, batch)
     return 0
 
 
-def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> int:
+def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str]) -> int:
     added = sum(watcher.scan(folder) for folder in folders)
     if watcher.waiting:
-        stop.wait(max(folder.settle_s for folder in folders))
+        time.sleep(max(folder.settle_s for folder in folders))
         added += sum(watcher.scan(folder) for folder in folders)
-    code = stop.run(batch) if added and batch and not stop.asked else 0
+    code = _run(batch) if added and batch else 0
     return code or int(bool(watcher.refused))
 
 
-def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str], stop: _Stop) -> None:
+def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str]) -> NoReturn:
     """Scan each folder when it is due; run a batch when nothing has been added for the settling time."""
     quiet_s = max(folder.settle_s for folder in folders)
     due = dict.fromkeys(range(len(folders)), 0.0)
-    run_at: float | None = None
-    while not stop.asked:
+    run_at = math.inf
+    while True:
         for number, folder in enumerate(folders):
             if due[number] <= time.monotonic():
-                if watcher.scan(folder):
+                if watcher.scan(folder) and batch:
                     run_at = time.monotonic() + quiet_s
                 due[number] = time.monotonic() + poll_s(folder)
-        if batch and run_at is not None and time.monotonic() >= run_at and not stop.asked:
-            run_at = time.monotonic() + LATER_S if _was_put_off(stop.run(batch)) else None
-        until = min([*due.values(), *([run_at] if batch and run_at is not None else [])])
-        stop.wait(max(0.0, until - time.monotonic()))
+        if time.monotonic() >= run_at:
+            run_at = time.monotonic() + LATER_S if _was_put_off(_run(batch)) else math.inf
+        time.sleep(max(0.0, min(*due.values(), run_at) - time.monotonic()))
+
+
+def _run(command: Sequence[str]) -> int:
+    """Run a command, which is interrupted if this process is, and return its exit code."""
+    sys.stdout.flush()
+    # In a session of its own: otherwise, Ctrl-C would reach it twice.
+    child = subprocess.Popen(command, start_new_session=True)
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGINT)
+        child.wait()
+        raise
 
 
 def _was_put_off(code: int) -> bool:
-    """Return whether a batch did nothing because another one or a recording was in progress."""
+    """Return whether a batch did nothing because another batch or a recording was in progress."""
     last = next(report.newest_first(), None)
     return code == BUSY or (last is not None and last.status == "locked")
-
-
-class _Stop:
-    """Remembers whether SIGINT or SIGTERM arrived, and interrupts a running batch."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
-
-    @property
-    def asked(self) -> bool:
-        return self._event.is_set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait for some seconds or until a signal arrives."""
-        self._event.wait(seconds)
-
-    def run(self, command: Sequence[str]) -> int:
-        """Run a command and return its exit code."""
-        sys.stdout.flush()
-        # A new session, so that Ctrl-C reaches the batch only once, from here.
-        self._child = subprocess.Popen(command, start_new_session=True)
-        if self.asked:
-            self._child.send_signal(signal.SIGINT)
-        code = self._child.wait()
-        self._child = None
-        return code
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._event.set()
-        if self._child:
-            self._child.send_signal(signal.SIGINT)

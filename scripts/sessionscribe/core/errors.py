@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 SHOWN = 8  # sessions in a message, at most
+LONGEST_QUOTE = 300
+"""Letters of a text that messages quote: somebody may have put a whole document into a setting."""
+LONGEST_MESSAGE = 1000
+"""Letters of what a message says is wrong, whatever it quotes."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 FRAME = re.compile(
     r"^[ \t]*[\u2500-\u259f|▶×]+[ \t]*|[ \t]*[\u2500-\u259f|]+[ \t]*$|[\u2500-\u259f]+", re.MULTILINE
@@ -34,8 +38,8 @@ class UserError(Exception):
     """Whether whoever comes next would meet the same: a server that is away, a wrong key."""
 
     def __init__(self, what: str, *, where: object, hint: str) -> None:
-        self.what, self.where, self.hint = what, visible(str(where)) or "``", hint
-        super().__init__(f"{self.where}: {what}. {hint}")
+        self.what, self.where, self.hint = shortened(what, LONGEST_MESSAGE), visible(str(where)) or "``", hint
+        super().__init__(f"{self.where}: {self.what}. {hint}")
 
 
 def complain(problem: object) -> None:
@@ -130,9 +134,15 @@ def exit_code(error: Exception) -> int:
     return os.EX_IOERR if isinstance(error, OSError) and error.errno in DISK else 1
 
 
-def visible(text: str) -> str:
-    """Return ``text`` on one line: line breaks and control characters as escapes, the rest as it is."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def visible(text: str, longest: int | None = LONGEST_QUOTE) -> str:
+    """Return ``text`` on one line: control characters as escapes, without the middle of a long text."""
+    shown = text if longest is None else shortened(text, longest)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return ``text`` without its middle if it has more than ``longest`` letters."""
+    return text if len(text) <= longest else f"{text[: longest * 2 // 3]} … {text[-longest // 4 :]}"
 
 
 def cause(said: str, otherwise: str = "no reason given", *, besides: tuple[str, ...] = ()) -> str:

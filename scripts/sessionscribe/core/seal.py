@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
+from typing import Any
 
 _NAME, _END = b',"sha256":"', b'"}\n'
 _DIGITS = 64
@@ -26,6 +28,18 @@ def unsealed(data: bytes) -> bytes:
     if seal != _digest(body) + _END:
         raise ValueError("it is damaged: its content is not that of its checksum")
     return body + b"}\n"
+
+
+def read_json(data: bytes) -> Any:
+    """Return the content of a JSON file, sealed or not, that anybody may have written.
+
+    Raises:
+        ValueError: it is damaged, no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(unsealed(data))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _digest(body: bytes) -> bytes:

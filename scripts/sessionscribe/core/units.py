@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 SAMPLE_RATE = 16_000
 
 
@@ -28,6 +30,18 @@ def clock(time_s: float) -> str:
     """Return seconds as ``hh:mm:ss``."""
     minutes, second = divmod(int(time_s), 60)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
+
+
+def parse_clock(text: str) -> float | None:
+    """Return the seconds of a time such as ``1:02:03.5``, ``62:03.5`` or ``3723.5``; None for other text."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:[.,]\d+)?)", text)
+    if not match:
+        return None
+    hours, minutes, rest = match.groups()
+    second = float(rest.replace(",", "."))
+    if minutes and second >= 60:
+        return None
+    return round(3600 * int(hours or 0) + 60 * int(minutes or 0) + second, 3)
 
 
 def exact_clock(time_s: float | None) -> str:

@@ -17,7 +17,7 @@ from sessionscribe.core.units import milliseconds
 from sessionscribe.editing import context_windows, verification
 from sessionscribe.editing.comparison import Comparison, Hunk
 from sessionscribe.editing.edited import EditToken
-from sessionscribe.stages.correct.apply import Overlaid, overlay, painted
+from sessionscribe.stages.correct.apply import Overlaid, overlay, speakers_with
 from sessionscribe.stages.correct.locate import Words
 from sessionscribe.stages.correct.names import LABEL
 from sessionscribe.stages.correct.places import is_general, place
@@ -238,7 +238,7 @@ class _Changes:
                 if any(self.targets[n] not in (None, current[n]) for n in numbers):
                     self.gone.add(number)
         staying = [found for n, found in enumerate(placed) if n not in self.gone]
-        kept = painted(self.words, staying)
+        kept = speakers_with(self.words, staying)
         # A new passage may continue over deleted words, but not into a passage that stays.
         taken = {
             n

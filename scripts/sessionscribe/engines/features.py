@@ -1,8 +1,8 @@
-"""Whisper's log-mel spectrogram, with the same bits on every processor.
+"""Whisper's log-mel spectrogram, bit-identical on every processor.
 
-faster-whisper multiplies with a library whose order of summation depends on threads and instructions. The
-last bits of the features then differ, and now and then words, their times and probabilities do, too. Here the
-order of all sums is fixed, in 64 bits, and only the result is rounded to the 32 bits that the model takes.
+faster-whisper uses a matrix product whose order of summation depends on threads and instructions. So the last
+bits of the features differ, and sometimes words, times and probabilities. Here the order of all sums is
+fixed, in 64 bits, and only the result is rounded to the model's 32 bits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FLOOR = 1e-10
 RANGE = 8.0
-"""Quieter values than this many decades below the loudest one are cut off, as in training."""
+"""Values more than this many decades below the maximum are clipped, as in training."""
 
 
 class Features(FeatureExtractor):  # type: ignore[misc]

@@ -1,8 +1,8 @@
-"""The GE2E speaker encoder (Resemblyzer's weights) as an embedding model that pyannote.audio loads.
+"""The GE2E speaker encoder (Resemblyzer's weights) as an embedding model of pyannote.audio.
 
 Wan et al. 2018, "Generalized end-to-end loss for speaker verification": an LSTM over mel energies of 1.6 s of
-speech. Its checkpoint names this module and class, so `scripts/` must be importable (Snakemake and the
-`sessionscribe` command see to that).
+speech. Its checkpoint names this module and class, so `scripts/` must be importable, as it is in Snakemake
+and the `sessionscribe` command.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ HOP = 160
 MELS = 40
 DIMENSION = 256
 PARTIAL = 160
-"""Mel frames that the LSTM hears at once (1.6 s), as in training."""
+"""Mel frames of a partial, the input of the LSTM (1.6 s), as in training."""
 STEP = 80
 """Mel frames from one partial to the next."""
 MIN_SAMPLES = 6_400
-"""With less speech without overlap (0.4 s), overlapped speech is used, too."""
+"""Shortest speech without overlap (0.4 s); with less, overlapped speech is used, too."""
 LEVEL = 10 ** (-30 / 10)
 """Mean power to which faint speech is raised (-30 dBFS), as in training."""
 
@@ -35,8 +35,8 @@ LEVEL = 10 ** (-30 / 10)
 class GE2E(Model):
     """Speaker embeddings of 256 values and length 1, for 16 kHz audio.
 
-    A speaker's frames are concatenated before they enter the LSTM, so however short the turns are, an
-    embedding contains nobody else's speech. Each window is levelled as a whole, as recordings in training.
+    A speaker's frames are concatenated before they enter the LSTM, so an embedding contains nobody else's
+    speech, however short the turns are. Each window is normalised as a whole, as recordings in training.
     """
 
     window: Tensor
@@ -81,7 +81,7 @@ class GE2E(Model):
         Weights (batch[, speakers], frames) select the frames of each embedding.
 
         Raises:
-            ValueError: the waveforms are too short, which is how pyannote finds out the minimum length.
+            ValueError: the waveforms are too short; pyannote finds the minimum length with this error.
         """
         if waveforms.shape[-1] < MIN_SAMPLES:
             raise ValueError(f"a voice needs {MIN_SAMPLES} samples")

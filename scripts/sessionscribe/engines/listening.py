@@ -1,8 +1,8 @@
 """Run the speaker-embedding model once for each window, however many people speak in it.
 
-pyannote runs it once for each local speaker of a window, even a silent one, with another mask each time. But
-the costly part of the model only depends on the audio, so with three local speakers two thirds of the work
-are unnecessary, and so are windows in which nobody speaks.
+pyannote runs it once for each local speaker of a window, even a silent one, with a different mask. But the
+expensive part of the model only depends on the audio, so with three local speakers two thirds of the work are
+unnecessary, as are windows without speech.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def listen_once(embedding: Any) -> Any:
-    """Return a pipeline's embedding model so that it hears each window once, if it can.
+def listen_once(embedding: Any, speakers: int) -> Any:
+    """Return a pipeline's embedding model, wrapped so that it processes each window once, if possible.
 
-    It can if masks of several speakers at once give the same embeddings as one mask at a time, which is tried
-    with a second of noise.
+    That is possible if masks of several speakers at once give the same embeddings as one mask at a time,
+    which is tested with a second of noise. Batches must have whole windows, of ``speakers`` rows each.
     """
     import torch  # noqa: PLC0415
+    import torch.nn.functional as F  # noqa: PLC0415, N812
     from pyannote.audio.core.inference import BaseInference  # noqa: PLC0415
 
     class ListeningOnce(BaseInference):
@@ -37,31 +38,18 @@ def listen_once(embedding: Any) -> Any:
         def __call__(self, waveforms: Tensor, masks: Tensor | None = None) -> NDArray[np.float32]:
             if masks is None:
                 return embedding(waveforms)  # type: ignore[no-any-return]
-            windows, slots = _places(waveforms)
-            together = masks.new_zeros(int(windows[-1]) + 1, int(slots.max()) + 2, masks.shape[-1])
-            together[windows, slots] = masks
-            heard = together.any(dim=2).any(dim=1)
+            masks = masks.view(-1, speakers, masks.shape[-1])
+            heard = masks.any(dim=2).any(dim=1)
             heard[0] |= not heard.any()
-            found = torch.from_numpy(embedding(waveforms[slots == 0][heard], masks=together[heard]))
-            # Masks of silent speakers leave nothing of the audio, so their embeddings are all the same.
-            nobody = found[0, -1]
-            row = heard.cumsum(0) - 1
-            speaks = masks.any(dim=1)
-            result = torch.where(speaks[:, None], found[row[windows].clamp(min=0), slots], nobody)
-            return result.numpy()
+            # With a silent speaker added. The masks of silent speakers are all zero: one embedding for all.
+            together = F.pad(masks[heard], (0, 0, 0, 1))
+            found = torch.from_numpy(embedding(waveforms[::speakers][heard], masks=together))
+            result = found[0, -1].repeat(len(masks), speakers, 1)
+            speaks = masks.any(dim=2)
+            result[speaks] = found[:, :-1][speaks[heard]]
+            return result.flatten(0, 1).numpy()
 
     return ListeningOnce() if _hears_several(embedding) else embedding
-
-
-def _places(waveforms: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the window of each row, and the row's position in it."""
-    import torch  # noqa: PLC0415
-
-    new = torch.ones(len(waveforms), dtype=torch.bool)
-    new[1:] = (waveforms[1:] != waveforms[:-1]).flatten(1).any(dim=1).cpu()
-    windows = new.cumsum(0) - 1
-    begins = new.nonzero()[:, 0]
-    return windows, torch.arange(len(waveforms)) - begins[windows]
 
 
 def _hears_several(embedding: Any) -> bool:

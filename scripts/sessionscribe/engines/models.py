@@ -1,4 +1,4 @@
-"""Names of models, their folders on this machine, and what identifies them; nothing is loaded."""
+"""Names of models, their folders on this machine, and their identities. Nothing is loaded here."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ DIARIZATION = {
     "open": "sessionscribe/open-2",
 }
 AUTO_PIPELINES = ("community-1", "open")
-"""What ``diarize.model: auto`` can be, best first; the second needs no account."""
+"""Candidates for ``diarize.model: auto``, best first; the second needs no account."""
 AUTO_MODEL = {"cuda": "large-v3-turbo", "cpu": "small"}
 AUTO_FALLBACK = "base"
-"""If the hub is not available: a package contains it."""
+"""The model of ``auto`` if the hub is not available; a package contains it."""
 AUTO_COMPUTE_TYPE = {"cuda": "float16", "cpu": "int8"}
 PIPELINE_FILES = ("config.yaml", "segmentation/*.bin", "embedding/*.bin", "plda/*.npz")
-"""Files of these two pipelines; some are missing if a download was interrupted."""
+"""Files of these two pipelines; after an interrupted download some are missing."""
 VOICE_DISTANCE = {DIARIZATION["open"]: 0.25}
-"""Largest cosine distance between embeddings of one person, if it is not 0.5."""
+"""Largest cosine distance between embeddings of one person; 0.5 for pipelines not listed."""
 WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json", "vocabulary.*")
-"""Files of a CTranslate2 Whisper model; without ``tokenizer.json`` the engine would ask the hub for it."""
+"""Files of a CTranslate2 Whisper model; without ``tokenizer.json``, faster-whisper would ask the hub."""
 
 
 def machine_device() -> str:
@@ -63,7 +63,7 @@ def is_language(code: str) -> bool:
 
 
 def can_diarize() -> bool:
-    """Return whether torch and pyannote are installed; a light set-up omits them."""
+    """Return whether torch and pyannote are installed, which a light set-up omits."""
     return all(map(importlib.util.find_spec, ("torch", "pyannote")))
 
 
@@ -89,13 +89,13 @@ def identity(model: str) -> str:
 
 
 def locate(model: str, files: Sequence[str] = ()) -> Path | None:
-    """Return the folder of a resolved model on this machine, or None. Does not use the network.
+    """Return the folder of a resolved model on this machine, or None; does not use the network.
 
-    That is the model itself if it is a folder, else the hub's local cache, else the folder made of packages.
+    That is the model itself if it is a folder, else the hub's local cache, else the folder from packages.
 
     Args:
         model: a folder or a hub id.
-        files: patterns of files that must be in the hub's cache: a download may have been interrupted.
+        files: patterns of files without which a download to the hub's cache counts as incomplete.
     """
     if Path(model).is_dir():
         return Path(model)
@@ -107,20 +107,20 @@ def locate(model: str, files: Sequence[str] = ()) -> Path | None:
 
 
 def auto_names(device: str, *, here: bool) -> list[str]:
-    """Return the models that ``auto`` can be on a device, best first.
+    """Return the candidates for ``auto`` on a device, best first.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        here: whether the device is this machine's: then models that are on it come first.
+        here: whether the device is this machine's; then models that are already on it come first.
     """
     names = [AUTO_MODEL[device], AUTO_FALLBACK]
     return sorted(names, key=lambda name: here and not locate(WHISPER[name], WHISPER_FILES))
 
 
 def auto_pipelines() -> list[str]:
-    """Return the diarization pipelines that ``auto`` can be: first those on this machine, then best first.
+    """Return the candidates for ``diarize.model: auto``: those on this machine first, then best first.
 
-    ``off`` is added if nothing is installed to run them.
+    ``off`` is added if torch or pyannote is not installed.
     """
     found = sorted(AUTO_PIPELINES, key=lambda name: not locate(DIARIZATION[name], PIPELINE_FILES))
     return found if can_diarize() else [*found, OFF]
@@ -188,7 +188,7 @@ def unloadable(kind: str, model: str, setting: str, error: Exception) -> UserErr
 
 
 def unavailable(kind: str, model: str, setting: str, error: Exception | str) -> UserError:
-    """Return the error for a model that is not available, with the reason and the alternatives."""
+    """Return the error for an unavailable model, with the reason and the alternatives."""
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     ways = [
         f"`sessionscribe models fetch {package.name}` (no account) for `{setting}: {package.name}` or `auto`"

@@ -17,18 +17,18 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
 
 SHARE = 0.3
-"""Embeddings of speakers alone for less of a window are not clustered, but go to the nearest cluster."""
+"""Embeddings of speakers who talk alone for a smaller share of the window only go to the nearest cluster."""
 SPREAD = 0.4
-"""Squared distance of embeddings from their speaker's mean, increased because neighbours err alike."""
+"""Squared distance of embeddings from their speaker's mean; neighbouring windows are not independent."""
 
 
 class MeansClustering(BaseClustering):
-    """Join clusters whose means are at most ``threshold`` apart, apart from chance.
+    """Join clusters whose means are at most ``threshold`` apart, beyond what is due to chance.
 
-    Means of few embeddings vary: by chance, the means of m and n embeddings of a speaker are
-    sqrt(SPREAD (1/m + 1/n)) apart. So a few embeddings may be that far from many, and still two people who
-    speak a lot, with voices closer than that, stay apart. In the end, clusters with fewer than
-    ``min_cluster_size`` embeddings (or a tenth of all, if there are few) go to the nearest.
+    By chance, the means of m and n embeddings of one speaker are sqrt(SPREAD (1/m + 1/n)) apart. Subtracting
+    this lets small clusters join from farther away, while two people with similar voices who both speak a lot
+    stay separate. Finally, clusters with fewer than ``min_cluster_size`` embeddings (or a tenth of all, if
+    there are few) go to the nearest.
     """
 
     expects_num_clusters = False
@@ -50,7 +50,7 @@ class MeansClustering(BaseClustering):
         unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
         if len(unit) == 1:
             return np.zeros(1, np.int64)
-        # Up to this height, Ward's method only joins what chance explains; it is fast.
+        # Up to this height, Ward's method, which is fast, only joins what is apart by chance.
         clusters = fcluster(linkage(unit, "ward"), np.sqrt(2 * SPREAD), "distance") - 1
         sizes = np.bincount(clusters).astype(float)
         means = np.stack([unit[clusters == k].mean(0) for k in range(len(sizes))])
@@ -76,7 +76,7 @@ class MeansClustering(BaseClustering):
 
 
 def _apart(means: NDArray[Any], sizes: NDArray[Any], of: Sequence[int] | NDArray[Any]) -> NDArray[Any]:
-    """Return the squared distances (of, all) of means, less chance; infinite from a mean to itself."""
+    """Return the squared distances (of, all) of means beyond chance; infinite from a mean to itself."""
     apart = cdist(means[of], means, "sqeuclidean") - SPREAD * (1 / sizes[of][:, None] + 1 / sizes)
     apart[np.arange(len(of)), of] = np.inf
     return np.asarray(apart)
@@ -85,7 +85,7 @@ def _apart(means: NDArray[Any], sizes: NDArray[Any], of: Sequence[int] | NDArray
 class OpenDiarization(SpeakerDiarization):
     """A SpeakerDiarization with ``MeansClustering``.
 
-    It fills a speaker's pauses only where nobody else speaks, so exclusive turns stay exclusive.
+    A speaker's pauses are filled only where nobody else speaks, so exclusive turns stay exclusive.
     """
 
     def __init__(self, **options: Any) -> None:

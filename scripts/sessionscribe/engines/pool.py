@@ -1,6 +1,6 @@
-"""The loaded models of this process: each is loaded once, and never more than memory holds.
+"""The loaded models of this process: each is loaded once, and freed if memory is short.
 
-A job's own process has a single one. In a warm worker, a job with a loaded model only costs its decoding.
+The process of a single job has one model; a warm worker keeps its models from job to job.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sessionscribe.jobs import memory, metrics
 T = TypeVar("T")
 
 WORKING_ROOM = 1 << 30
-"""Bytes that a model needs for computing, beside its weights."""
+"""Bytes that a model needs for computing, in addition to its weights."""
 GROWTH = 1.5
-"""Largest ratio of weights in memory to their files: some formats are unpacked."""
+"""Largest ratio of weights in memory to their files, which may be compressed."""
 PATIENCE_S = 3600.0
-"""How long loading waits for a model that is in use; much longer than a chunk should take."""
+"""Longest wait for a model that is in use; much longer than a chunk should take."""
 
 
 @dataclass
@@ -39,17 +39,17 @@ _LOCK = threading.RLock()
 def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, device: str) -> T:
     """Return the model of ``key``; load it if necessary.
 
-    If memory is short, the least recently used models on the device are freed first. For one that another
-    thread is using, this waits up to ``PATIENCE_S``.
+    If memory is short, the least recently used models on the device are freed first, after waiting up to
+    ``PATIENCE_S`` for other threads that use them.
 
     Args:
-        key: what determines the loaded object; its second item names the model in the job's record.
+        key: identifies the loaded object; its second item names the model in the job's record.
         load: loads it.
         size_bytes: size of its files.
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        UserError: there is no memory for another model than one that is in use for very long.
+        UserError: memory is short because a model has been in use for longer than that.
     """
     with _LOCK:
         if key in _HELD:
@@ -87,7 +87,7 @@ def _free(key: tuple[Hashable, ...]) -> None:
     del freed
     memory.release()
     until = time.monotonic() + PATIENCE_S
-    while (model := gone()) is not None:  # another job computes with it
+    while (model := gone()) is not None:  # another job is using it
         if time.monotonic() > until:
             _HELD[key] = _Held(model, device)
             what = f"has been in use for {PATIENCE_S / 60:g} minutes, with no memory for another model"

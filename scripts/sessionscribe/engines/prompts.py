@@ -1,6 +1,6 @@
 """The prompt before every window: names and terms to expect, and an example of style.
 
-Its form matters (Whisper base, five minutes of read speech, eight names, two of them right without a prompt):
+Its form matters (Whisper base, five minutes of read speech with eight names, two right without a prompt):
 
 | Form | Names right | Words (628 without) | Punctuation (12.7 for 100 words without) |
 |---|---|---|---|
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 ROOM = 223
-"""Most tokens that the engine takes, half of the model's positions less one; it cuts off the rest."""
+"""Largest number of tokens: half of the model's positions less one. faster-whisper cuts off the rest."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Prompt:
 
 
 def prompt(options: Transcribe, count: Callable[[str], int]) -> Prompt:
-    """Return the prompt: `initial_prompt`, then the hotwords as a list; the last ones may not fit.
+    """Return the prompt: `initial_prompt`, then the hotwords as a list, as far as they fit.
 
     Args:
-        options: with both.
+        options: the settings with both.
         count: counts the tokens of a text.
     """
     words, terms = options.initial_prompt.split(), terms_of(options.hotwords)
@@ -73,7 +73,7 @@ def terms_of(hotwords: str) -> list[str]:
 def no_room(unused: list[str]) -> str:
     """Return the message about unused hotwords."""
     number, first = f"{len(unused)} hotword{'s' * (len(unused) > 1)}", visible(unused[0])
-    return f"the model has room for {ROOM} tokens of hotwords: {number}, from `{first}` on, not used"
+    return f"{number} not used, from `{first}` on: the model takes {ROOM} tokens of hotwords"
 
 
 def counter(folder: Path) -> Callable[[str], int]:

@@ -1,4 +1,4 @@
-"""pyannote's segmentation model, without the pauses that it takes for speech."""
+"""pyannote's segmentation model, corrected where it takes pauses for speech."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pyannote.audio.models.segmentation import PyanNet
 from torch import Tensor
 
 ABOVE_NOISE_DB = 9.0
-"""A frame is quiet if its level is not this far above the quietest frames of its window."""
+"""A frame is quiet if its level is less than this above the quietest frames of its window."""
 QUIET_DB = (-38.0, -30.0)
-"""Relative to the loudest frames, those below the first level are quiet, those above the second never are."""
+"""Relative to the loudest frames, frames below the first level are always quiet, above the second never."""
 PAUSE_FRAMES = 11
-"""So many quiet frames in a row (17 ms each) are a pause; fewer occur within words."""
+"""Consecutive quiet frames (17 ms each) of a pause; fewer occur within words."""
 
 
 class PausingPyanNet(PyanNet):
-    """PyanNet with pauses: the model of 2022 takes pauses of up to a second for speech.
+    """PyanNet with pauses; the model of 2022 takes those of up to a second for speech.
 
     It is a multilabel model: each speaker has a score in [0, 1].
     """

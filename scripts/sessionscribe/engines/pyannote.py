@@ -1,6 +1,6 @@
-"""The adapter of pyannote.audio, in two halves: run its models on windows, and cluster the voices.
+"""The adapter of pyannote.audio, in two halves: run its models on windows, and cluster the embeddings.
 
-Together they do what its pipeline does on a whole file.
+Together they give the result of its pipeline on a whole file.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 
 FILES = ("config.yaml",)
 MOST_CLUSTERED = 20_000
-"""Most embeddings that are clustered; their distances take 3.2 GB, and memory grows with the square."""
+"""Largest number of clustered embeddings: their distances take 3.2 GB, which grows with the square."""
 THREADS = 4
-"""CPU threads on every machine: the last digits of embeddings depend on their number."""
+"""CPU threads, the same on every machine because the last digits of embeddings depend on them."""
 
 
 class WindowModels:
-    """The segmentation and embedding models of a loaded pipeline, for any thread.
+    """The segmentation and embedding models of a loaded pipeline; any thread may use them.
 
     Args:
-        options: model (a folder or a hub id) and device.
+        options: settings with the model (a folder or a hub id).
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        UserError: the pipeline is not available, or of another kind.
+        UserError: the pipeline is not available, or not a SpeakerDiarization.
     """
 
     def __init__(self, options: Diarize, *, device: str) -> None:
@@ -57,29 +57,30 @@ class WindowModels:
         except Exception as error:
             raise models.unavailable("diarization pipeline", options.model, "diarize.model", error) from error
         if not isinstance(pipeline, SpeakerDiarization):
-            hint = (
-                "Set `diarize.model` to a pipeline that segments, embeds and clusters, such as `community-1`"
-            )
+            hint = "Set `diarize.model` to such a pipeline, for example `community-1`"
             what = f"is a {type(pipeline).__name__}, not a SpeakerDiarization pipeline"
             raise UserError(what, where=options.model, hint=hint)
         _settle(pipeline)
+        specifications: Any = pipeline._segmentation.model.specifications
+        speakers, size = len(specifications.classes), pipeline.embedding_batch_size
         embedding = pipeline._embedding
-        pipeline._embedding = listen_once(embedding)
+        pipeline._embedding = listen_once(embedding, speakers)
+        if pipeline._embedding is not embedding:
+            # In batches, a window counts once for each speaker, but the model processes it once.
+            pipeline.embedding_batch_size = speakers * (
+                size if device == "cuda" else max(1, size // speakers)
+            )
         try:
             self._pipeline: Any = pipeline.to(torch.device(device))
         except Exception as error:
             raise models.unloadable("diarization pipeline", options.model, "diarize.device", error) from error
-        if device == "cuda" and pipeline._embedding is not embedding:
-            # The batch size counts a window once for each speaker, but the model hears it once.
-            specifications: Any = pipeline._segmentation.model.specifications
-            pipeline.embedding_batch_size *= len(specifications.classes)
         self.device, self.identity = device, models.identity(options.model)
         self._torch, self._lock = torch, threading.Lock()
 
     def grid(self, step: float | None) -> SlidingWindow:
-        """Return windows with this step, as a share of their length (None: the pipeline's own).
+        """Return windows with a step in shares of their length (None: the pipeline's default).
 
-        The step is a whole number of samples, so the windows do not depend on where a stretch begins.
+        The step is a whole number of samples, so that each chunk has the same windows as the whole file.
         """
         window = round(self._pipeline._segmentation.duration * SAMPLE_RATE)
         grid = SlidingWindow(window, max(1, round((step or self._pipeline.segmentation_step) * window)))
@@ -102,13 +103,13 @@ class WindowModels:
         import numpy as np  # noqa: PLC0415
         from pyannote.audio.utils.signal import binarize  # noqa: PLC0415
 
-        if not len(samples):  # no window begins in the stretch
+        if not len(samples):  # no window starts in the chunk
             return np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0), np.float32)
         pipeline = self._pipeline
         with self._lock, metrics.on_device(self.device):
-            self._torch.set_num_threads(THREADS)  # of this thread: another lane may have loaded the models
+            self._torch.set_num_threads(THREADS)  # set per thread; another one may have loaded the models
             pipeline._segmentation.step = grid.step / SAMPLE_RATE
-            # Copied to the device before it is divided into windows, which overlap ten times.
+            # Copied to the device as a whole: the windows overlap ten times.
             waveform = self._torch.from_numpy(samples)[None].to(self.device)
             file = {"waveform": waveform, "sample_rate": SAMPLE_RATE}
             segmentations = pipeline.get_segmentations(file)
@@ -122,7 +123,7 @@ class WindowModels:
 
     @property
     def powerset(self) -> bool:
-        """Whether segmentations are decisions instead of scores."""
+        """Whether segmentations are binary instead of scores."""
         return bool(self._pipeline._segmentation.model.specifications.powerset)
 
     def describe(self, session: str, grid: SlidingWindow, windows: range) -> EmbeddingsHeader:
@@ -143,11 +144,11 @@ class WindowModels:
 
 
 def window_models(options: Diarize) -> WindowModels:
-    """Return this process's models for these options, loaded once."""
+    """Return the models for these options, loaded once per process."""
     device = models.machine_device() if options.device == "auto" else options.device
     folder = models.locate(options.model)
     _prepare_import()
-    # This takes seconds, so it is done outside the pool's lock, for which other jobs may wait.
+    # The import takes seconds; other jobs may wait for the pool's lock.
     importlib.import_module("pyannote.audio.pipelines")
     return pool.hold(
         ("pyannote", options.model, device),
@@ -158,7 +159,7 @@ def window_models(options: Diarize) -> WindowModels:
 
 
 def _settle(pipeline: Any) -> None:
-    """Give a pipeline without settings its own defaults, as its first use would."""
+    """Instantiate a pipeline without parameters with its defaults, as its first use would."""
     if not pipeline.instantiated:
         pipeline.instantiate(pipeline.default_parameters())
 
@@ -166,7 +167,7 @@ def _settle(pipeline: Any) -> None:
 def _prepare_import() -> None:
     # Jobs never ask the hub: ``preflight`` has fetched the models.
     os.environ["HF_HUB_OFFLINE"] = "1"
-    # That is read at the import, which came first if this worker fetched the models (`warm-guests`).
+    # huggingface_hub may have read it already, if this worker fetched the models (`warm-guests`).
     hub: Any = sys.modules.get("huggingface_hub.constants")
     if hub:
         hub.HF_HUB_OFFLINE = True
@@ -180,18 +181,18 @@ def cluster(
     *,
     most: int = MOST_CLUSTERED,
 ) -> tuple[list[Turn], list[Turn], str | None]:
-    """Cluster the voices of a session, as the pipeline does after running its models.
+    """Cluster the embeddings of a session, as the pipeline does after running its models.
 
-    No model is loaded: the pipeline's own code counts, clusters and reconstructs. Beside the arrays, it needs
-    8 bytes for each ordered pair of embeddings, then 8 bytes for each frame of each window and speaker.
+    No model is loaded: pyannote's own code counts speakers, clusters and reconstructs. In addition to the
+    arrays, it needs 8 bytes for each ordered pair of embeddings, then 8 bytes for each frame of each window
+    and speaker.
 
     Args:
         about: the header of the session's windows.
         segmentations: ``[windows, frames, speakers]``.
         embeddings: ``[windows, speakers, dimension]``.
-        options: model, numbers of speakers, threshold.
-        most: number of embeddings, evenly spread, that are clustered at most; the others go to the nearest
-            cluster.
+        options: settings with the model, numbers of speakers and threshold.
+        most: largest number of embeddings to cluster, evenly spread; the others go to the nearest cluster.
 
     Returns:
         The turns, the exclusive turns (one speaker at a time), and a remark if there are more than ``most``
@@ -231,7 +232,7 @@ def cluster(
         found = pipeline(nothing, **bounds)
         while len(found.speaker_diarization.labels()) < fewest and _allow_smaller(pipeline.clustering):
             found = pipeline(nothing, **bounds)
-    except Exception as error:  # VBx, for one, cannot number more than 127 clusters
+    except Exception as error:  # for example, VBx supports at most 127 clusters
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         hint = (
             "Set `diarize.num_speakers` or `max_speakers`, a higher `diarize.threshold` (fewer speakers), or "
@@ -242,9 +243,9 @@ def cluster(
 
 
 def _allow_smaller(clustering: Any) -> bool:
-    """Halve the minimum cluster size; return whether that was possible.
+    """Halve the minimum cluster size, so that expected speakers who say little are found.
 
-    Otherwise, expected speakers who say little would be assigned to others.
+    Returns whether that was possible.
     """
     settings = clustering.parameters(instantiated=True)
     size = settings.get("min_cluster_size", 1)
@@ -254,7 +255,7 @@ def _allow_smaller(clustering: Any) -> bool:
 
 
 def _without_models(about: EmbeddingsHeader, dimension: int, model: str) -> Any:
-    """Return the pipeline with its settings and PLDA, and with stand-ins that only describe its models."""
+    """Return the pipeline with its parameters and PLDA, and with stubs that only describe its models."""
     import yaml  # noqa: PLC0415
     from pyannote.audio import Pipeline  # noqa: PLC0415
     from pyannote.audio.core.pipeline import expand_subfolders  # noqa: PLC0415
@@ -303,7 +304,7 @@ def _embedding_model(size: int) -> Any:
 
 
 def _bound(clustering: Any, most: int) -> Callable[[], str | None]:
-    """Limit the number of clustered embeddings; return a function that tells whether there were more."""
+    """Limit the number of clustered embeddings; the returned function gives a remark if there were more."""
     choose, counts = clustering.filter_embeddings, [0]
 
     def chosen(*arguments: Any, **named: Any) -> tuple[Any, Any, Any]:
@@ -317,7 +318,7 @@ def _bound(clustering: Any, most: int) -> Callable[[], str | None]:
         return tuple(part[kept] for part in found)
 
     clustering.filter_embeddings = chosen
-    return lambda: f"clustered by {most} of {counts[0]} stretches of voice" if counts[0] > most else None
+    return lambda: f"only {most} of {counts[0]} embeddings were clustered" if counts[0] > most else None
 
 
 def _turns(annotation: Any) -> list[Turn]:

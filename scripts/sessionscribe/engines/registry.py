@@ -1,8 +1,8 @@
-"""The engines: the files in a model's folder determine which one is used.
+"""The interface of engines, and their selection by the files in a model's folder.
 
 Another engine is a module that implements `SpeechEngine` or `DiarizationEngine`, in a package with an entry
-point of the group ``sessionscribe.speech`` or ``sessionscribe.diarization``. It takes precedence over ours.
-Engines should import their libraries only when they work.
+point of the group ``sessionscribe.speech`` or ``sessionscribe.diarization``. It takes precedence over the
+built-in engines, and should import its libraries only when it is used.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SpeechModel(Protocol):
     def transcribe(
         self, audio: Audio, windows: Sequence[Sequence[Span]], language: str, options: Transcribe
     ) -> list[Decoded]:
-        """Decode windows, each some stretches of ``audio`` in samples; segments have window and language."""
+        """Decode windows, each a sequence of spans of ``audio``; segments have window and language."""
 
     def unused_prompt(self, options: Transcribe) -> list[str]:
         """Return the hotwords and the words of the initial prompt that do not fit."""
@@ -60,12 +60,12 @@ class SpeechEngine(Protocol):
 
 
 class WindowModels(Protocol):
-    """Models that find the speakers in a window, and an embedding of each."""
+    """Models that find the speakers in a window and compute an embedding of each."""
 
     identity: str
 
     def grid(self, step: float | None) -> SlidingWindow:
-        """Return windows with this step, as a share of their length (None: the engine's own)."""
+        """Return windows with a step in shares of their length (None: the engine's default)."""
 
     def look(self, samples: Audio, grid: SlidingWindow) -> tuple[Audio, Audio]:
         """Run the models on each window of ``samples``.
@@ -90,7 +90,7 @@ class DiarizationEngine(Protocol):
     def cluster(
         self, about: EmbeddingsHeader, segmentations: Audio, embeddings: Audio, options: Diarize
     ) -> tuple[list[Turn], list[Turn], str | None]:
-        """Return turns, turns without overlap, and a remark about limits, if any. Loads no model."""
+        """Return turns, turns without overlap, and a remark if a limit was exceeded; loads no model."""
 
 
 def speech_engine(model: str) -> SpeechEngine:
@@ -104,7 +104,7 @@ def diarization_engine(model: str) -> DiarizationEngine:
 
 
 def _engine(group: str, model: str) -> Any:
-    """Return the module whose files are in a model's folder, or else ours, which reports what is missing."""
+    """Return the module whose files are in a model's folder, or else ours, which reports missing files."""
     if folder := models.locate(model):
         for found in entry_points(group=group):
             engine = found.load()

@@ -27,18 +27,18 @@ def stitched(audio: NDArray[np.float32], pieces: Sequence[Span]) -> NDArray[np.f
 def restored(segment: Decoded, pieces: Sequence[Span]) -> Decoded:
     """Return a segment of a stitched window with the times of the original audio.
 
-    A word belongs to the piece that contains its middle, and stays inside it: the engine may place a word in
-    the silence that it appends to a window.
+    A word belongs to the piece that contains its middle, and its times are clamped to the piece, because the
+    engine may place words in the silence that it appends to a window.
 
     Args:
-        segment: in seconds; the window begins where its first piece does.
-        pieces: of the window, in samples, in order.
+        segment: a segment whose times, in seconds, begin at the start of the first piece.
+        pieces: the pieces of the window, in samples, in order.
     """
     lengths = (piece.stop - piece.start for piece in pieces)
     ends = list(accumulate(lengths, initial=pieces[0].start))[1:]
 
     def place(start: float, end: float) -> tuple[float, float]:
-        # In samples: with seconds, rounding would decide about a word on the border of two pieces.
+        # In samples, so that rounding does not decide about a word between two pieces.
         middle = sum(interval(start, end)) / 2
         number = next((i for i, stop in enumerate(ends) if middle < stop), len(ends) - 1)
         low, high = pieces[number].start / SAMPLE_RATE, pieces[number].stop / SAMPLE_RATE

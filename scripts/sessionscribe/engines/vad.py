@@ -1,7 +1,7 @@
-"""Voice activity detection: the Silero network that comes with faster-whisper, for files of any length.
+"""Voice activity detection with faster-whisper's Silero network, for files of any length.
 
 faster-whisper's own function takes a whole recording at once (2.4 GB for 3 hours). Here the file is read in
-blocks of 60 s, and the state of the network is carried over, so the result is the same.
+blocks of 60 s, and the state of the network is kept between them, so the result is the same.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAME = 512
-"""Samples that share one speech probability (32 ms)."""
+"""Samples of one speech probability (32 ms)."""
 CONTEXT = 64
-"""Samples before a frame that the network sees, too."""
+"""Samples before a frame that are input to the network, too."""
 BLOCK_FRAMES = 1875
 LEVELS_DB = (0.0, -20.0)
-"""The network hears a track at both levels, and the higher probability counts.
+"""The network processes a track at both levels, and the higher probability counts.
 
-It misses much speech from a loud telephone: of 120 s it finds 64 at full level and 100 at 24 dB less. Quiet
-speech is lost when it is attenuated.
+It misses much loud telephone speech (of 120 s it finds 64 at full level, but 100 at 24 dB less) and, if
+attenuated, quiet speech.
 """
 QUIET_DB, AUDIBLE_DB = -55.0, -25.0
-"""A block below the first level is also heard at the second, to find faint speech."""
+"""A block below the first level is also processed at the second, to find faint speech."""
 LOUD_FRAMES = 32
-"""The level of a block is exceeded by this many frames (1 s)."""
+"""The level of a block is that of its frame of this rank, by energy: 1 s is louder."""
 HYSTERESIS = 0.15
 """Speech continues until the probability is this far below the threshold."""
 LIKELY, POSSIBLE = 0.5, 0.1
 """Shares of the threshold: faint speech reaches the first, and continues while the second is exceeded.
 
-Nearly all that is found so is speech; of merely loud sound, half is.
+Nearly everything that is found this way is speech; with a criterion of loudness alone, half is.
 """
 FAINT_S = 0.5
 """Shortest faint speech."""
@@ -50,7 +50,7 @@ ABOVE_FLOOR = 4.0
 
 @dataclass(frozen=True)
 class Scan:
-    """The speech in a track, in samples.
+    """The speech in a track of `samples`.
 
     `speech` is padded, for decoding; `voiced` is not, for finding pauses. Both include faint speech. `energy`
     is the mean square of each frame of `FRAME` samples.
@@ -91,7 +91,7 @@ def scan(path: Path, options: Vad) -> Scan:
 
 
 def _gain(energy: NDArray[np.float32]) -> np.float32 | None:
-    """Return the gain for a block of frames with these energies, if it is too quiet to be heard."""
+    """Return the gain for a block of frames with these energies, or None if it is loud enough or silent."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     power = float(np.sort(energy)[-LOUD_FRAMES:][0]) if len(energy) else 0.0
@@ -121,7 +121,7 @@ class _Network:
         self._tail = np.zeros((1, CONTEXT), np.float32)
 
     def probabilities(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the speech probability of each frame; the frames continue those of the previous call."""
+        """Return the speech probability of each frame; frames continue those of the previous call."""
         import numpy as np  # noqa: PLC0415 -- heavy
 
         tails = frames[:, -CONTEXT:]
@@ -132,7 +132,7 @@ class _Network:
 
 
 def spans(probabilities: NDArray[np.float32], samples: int, options: Vad) -> list[Span]:
-    """Return the stretches of speech in samples, in order and apart: those of faster-whisper, unpadded."""
+    """Return the spans of speech in samples, sorted and disjoint: those of faster-whisper, unpadded."""
     end_threshold = max(options.threshold - HYSTERESIS, 0.01)
     min_speech, min_silence = options.min_speech_s * SAMPLE_RATE, options.min_silence_s * SAMPLE_RATE
     found: list[Span] = []
@@ -163,7 +163,7 @@ def faint(
     samples: int,
     options: Vad,
 ) -> list[Span]:
-    """Return probable speech outside `speech`, in samples, in order and apart."""
+    """Return probable speech outside `speech`, in samples, sorted and disjoint."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     possible = np.flatnonzero(probabilities >= POSSIBLE * options.threshold)
@@ -181,7 +181,7 @@ def faint(
 
 
 def pad(voiced: list[Span], samples: int, pad_s: float) -> list[Span]:
-    """Return `voiced` extended by `pad_s` seconds on either side; neighbours share the pause between them."""
+    """Return `voiced`, extended by `pad_s` seconds on either side; neighbours share a short pause."""
     width = int(pad_s * SAMPLE_RATE)
     found = []
     for index, span in enumerate(voiced):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FILES = models.WHISPER_FILES
 SEED = 0
-"""Of all random number generators."""
+"""Seed of all random number generators."""
 
 
 @dataclass(eq=False)
@@ -131,9 +131,9 @@ class SpeechModel:
 
         Args:
             audio: mono samples ``[n]`` at 16 kHz, -1 to 1.
-            windows: stretches of speech in samples of ``audio``, in order, at most 30 s for each window.
-            language: a code.
-            options: how to decode.
+            windows: spans of speech in samples of ``audio``, in order, at most 30 s in each window.
+            language: a language code.
+            options: the decoding settings.
 
         Raises:
             UserError: the language code is unknown.
@@ -155,9 +155,8 @@ class SpeechModel:
             if "language code" not in str(error):
                 raise
             hint = "Use a code such as `en`, or `auto`"
-            raise UserError(
-                f"`{language}` is not a language code", where="transcribe.language", hint=hint
-            ) from error
+            what = f"`{language}` is not a language code"
+            raise UserError(what, where="transcribe.language", hint=hint) from error
         return [
             replace(restored(segment, window), window=number, language=language)
             for number, (segment, window) in enumerate(zip(found, windows, strict=True))
@@ -168,7 +167,7 @@ speech_model = SpeechModel
 
 
 def _compute_type(options: Transcribe, device: str) -> str:
-    """Return the chosen number format, or one that the device supports."""
+    """Return the chosen compute type, or float32 if the device does not support it."""
     import ctranslate2  # noqa: PLC0415 -- heavy
 
     kinds = ctranslate2.get_supported_compute_types(device)
@@ -176,10 +175,7 @@ def _compute_type(options: Transcribe, device: str) -> str:
 
 
 def load_cublas() -> None:
-    """Load CUDA 12's cuBLAS from its package, so that CTranslate2 finds it without LD_LIBRARY_PATH.
-
-    Without the package, CTranslate2 looks for the system's.
-    """
+    """Load CUDA 12's cuBLAS from its package, if installed, so that CTranslate2 needs no LD_LIBRARY_PATH."""
     import ctypes  # noqa: PLC0415
     from importlib.metadata import PackageNotFoundError, files  # noqa: PLC0415
 

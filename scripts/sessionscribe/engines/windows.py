@@ -1,13 +1,13 @@
-"""Batched decoding: windows of at most 30 s, several at once on a GPU, with the pieces of faster-whisper.
+"""Batched decoding of windows of at most 30 s, with functions of faster-whisper.
 
 faster-whisper's own batched pipeline computes the features of all windows before it decodes the first one,
-and keeps state that its callers would share. Here one thread per model decodes, while the threads of the jobs
-read audio, compute the features of the next batch and make words of the last one.
+and its state is shared by all callers. Here one thread per model decodes, while the threads of the jobs read
+audio, compute the features of the next batch and make words of the previous one.
 
-What is heard in a window may depend slightly on the other windows of its batch: the last digits of
-floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later in a batch. So a
-batch holds windows of one chunk only. On a CPU words are aligned window by window; with int8 the composition
-of batches then changes nothing at all.
+The result of a window may depend slightly on the other windows of its batch: the last digits of
+floating-point sums do, and CTranslate2 aligns some words a frame (20 ms) earlier or later. So a batch has
+windows of one chunk only. On a CPU, words are aligned window by window; with int8, batches then make no
+difference at all.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 Window = tuple[float, "Audio"]
 """The start of a window in seconds, and its samples ``[n]`` at 16 kHz, at most 30 s."""
 Heard = tuple[dict[str, Any], list[dict[str, Any]]]
-"""What the model said in a window, as faster-whisper has it: a segment, and where its words lie."""
+"""faster-whisper's segment of a window, and the alignment of its words."""
 
 AHEAD = 2
-"""Batches of a job that are decoded or wait for it, while the job works on another one."""
+"""Batches of a job in the decoder's queue, while the job works on another one."""
 SHORT_S = 5.0
 """On a CPU, windows up to this long are padded to 10 s instead of 30 s, and encoded in a sixth of the time.
 
-`base` hears the same in such windows (most are decoded for the second time); in longer ones it would loop
-more often.
+The words of `base` are the same in such windows (most of which are decoded for the second time); in longer
+ones it would loop more often.
 """
 SHORT_FRAMES = 1000
 CPU_BATCH = 4
-"""Most windows decoded at once on a CPU: more take memory and gain nothing."""
+"""Largest batch on a CPU: larger ones take more memory and are not faster."""
 
 
 class WindowDecoder:
-    """Decodes windows with one model, for any number of jobs at once.
+    """A decoder with one model, which any number of jobs may use at once.
 
     Args:
         model: a loaded ``faster_whisper.WhisperModel``.
@@ -70,9 +70,9 @@ class WindowDecoder:
         """Decode windows and return a segment for each, in order.
 
         Args:
-            windows: where each begins, and its samples.
-            language: a code that the model knows.
-            settings: arguments of ``BatchedInferencePipeline.transcribe`` that say how to decode.
+            windows: their starts and samples.
+            language: a language code.
+            settings: decoding arguments of ``BatchedInferencePipeline.transcribe``.
             batch_size: windows decoded at once; on a CPU at most `CPU_BATCH`.
 
         Raises:
@@ -81,7 +81,7 @@ class WindowDecoder:
         import numpy as np  # noqa: PLC0415 -- heavy
         from faster_whisper.tokenizer import Tokenizer  # noqa: PLC0415 -- heavy
 
-        # Given an empty clip, the engine makes its options of the settings and decodes nothing.
+        # With an empty clip, faster-whisper decodes nothing and returns its options for these settings.
         _, info = self._pipeline.transcribe(
             np.zeros(0, np.float32), language=language, clip_timestamps=[{"start": 0, "end": 0}], **settings
         )
@@ -104,7 +104,7 @@ class WindowDecoder:
         return found
 
     def _batches(self, windows: Sequence[Window], size: int) -> Iterator[list[Window]]:
-        """Yield up to ``size`` windows at once, in order, short ones and others apart."""
+        """Yield batches of up to ``size`` windows, in order, without mixing short and long ones."""
         for _, group in groupby(windows, key=lambda window: self._is_short(window[1])):
             while batch := list(islice(group, size)):
                 yield batch
@@ -137,7 +137,7 @@ class WindowDecoder:
     def _align(
         self, tokenizer: Any, texts: list[list[int]], encoded: Any, frames: list[int]
     ) -> list[list[dict[str, Any]]]:
-        """Find where the words of each window lie; in a GPU's memory windows cannot be taken one by one."""
+        """Align the words of each window; in a GPU's memory, windows cannot be separated."""
         if self._device != "cpu":
             found: list[list[dict[str, Any]]] = self._model.find_alignment(tokenizer, texts, encoded, frames)
             return found
@@ -154,7 +154,7 @@ class WindowDecoder:
 
 
 class _Scribe:
-    """Makes segments of what was heard, for one job: a word may depend on where the last one ended."""
+    """Makes segments of a job's decoded windows, in order: a word's start may depend on the previous end."""
 
     def __init__(self, model: Any, tokenizer: Any, options: Any) -> None:
         self.frames_per_second = model.frames_per_second
@@ -164,7 +164,7 @@ class _Scribe:
         self._spoken_until = 0.0
 
     def find_alignment(self, *_: Any) -> list[list[dict[str, Any]]]:
-        """Return what is known to the engine's ``add_word_timestamps``, which takes this for its model."""
+        """Return the alignments, to ``add_word_timestamps``, for which this object is the model."""
         return self._alignments
 
     def segments(self, batch: list[Heard]) -> Iterator[Decoded]:

@@ -1,30 +1,19 @@
-"""Words and speakers in one figure: cpWER and tcpWER, by meeteval where it is installed."""
+"""Errors of words and speakers together: cpWER and tcpWER, with meeteval if it is installed."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
+from sessionscribe.evaluation.intervals import Counts
 from sessionscribe.evaluation.normalise import Normaliser
 from sessionscribe.formats.utterances import PlainTranscript
 
 INSTALL = "needs meeteval: uv pip install -r envs/requirements-evaluation.txt (and a C++ compiler)"
 NOBODY = "(no speaker)"
-
-
-@dataclass(frozen=True)
-class AttributedErrors:
-    """Errors in words, each counted for the right speaker under the best assignment, and the words."""
-
-    errors: int
-    words: int
-
-
-def installed() -> bool:
-    """Return whether meeteval is there."""
-    return find_spec("meeteval") is not None
 
 
 def attributed_errors(
@@ -33,14 +22,14 @@ def attributed_errors(
     normaliser: Normaliser,
     *,
     collar_s: float | None = None,
-) -> AttributedErrors | str:
-    """Return the concatenated minimum-permutation word errors (cpWER), or why there are none.
+) -> Counts | str:
+    """Return the concatenated minimum-permutation word errors (cpWER), or the reason why they are missing.
 
-    Words without a speaker are one more speaker. With ``collar_s`` (5 s in the literature) words match only
-    if their times do (tcpWER); as in meeteval's own command, those inside an utterance follow from the
-    lengths of its words.
+    Words without a speaker are those of one more speaker. With ``collar_s`` (5 s in the literature), words
+    only match if their times do, too (tcpWER); as in meeteval's command, times inside an utterance are
+    derived from the lengths of its words.
     """
-    if not installed():
+    if find_spec("meeteval") is None:
         return INSTALL
     if not reference.has_speakers:
         return "the reference has no speakers"
@@ -52,17 +41,17 @@ def attributed_errors(
         if timed and any(part.start is None or part.end is None for part in side.utterances or ()):
             return f"the {name} has no times"
     segments = [_segments(side, normaliser, timed=timed) for side in sides.values()]
-    # meeteval warns of a speaker's own overlapping utterances and of long words: both are in order here.
+    # meeteval warns of overlapping utterances of a speaker and of long words, which are normal here.
     logging.getLogger("preprocess").setLevel(logging.ERROR)
     try:
         if timed:
             measure = time_constrained.time_constrained_minimum_permutation_word_error_rate
             found = measure(*segments, collar=collar_s)
-        else:  # utterances are in order
+        else:  # utterances are sorted
             found = cp.cp_word_error_rate(*segments, reference_sort=False, hypothesis_sort=False)
-    except (RuntimeError, ValueError) as error:  # it refuses more than twenty speakers
+    except (RuntimeError, ValueError) as error:  # for example, more than twenty speakers
         return f"meeteval: {' '.join(str(error).split())[:160]}"
-    return AttributedErrors(int(found.errors), int(found.length))
+    return Counts(np.array([found.errors], np.float64), np.array([found.length], np.float64))
 
 
 def _segments(said: PlainTranscript, normaliser: Normaliser, *, timed: bool) -> Any:
@@ -71,7 +60,7 @@ def _segments(said: PlainTranscript, normaliser: Normaliser, *, timed: bool) -> 
     segments = []
     for part in said.utterances or ():
         segment: dict[str, Any] = {
-            "session_id": "session",  # meeteval wants both sides alike; who is compared is settled
+            "session_id": "session",  # meeteval requires the same on both sides
             "speaker": part.speaker or NOBODY,
             "words": " ".join(normaliser.words(part.text)),
         }

@@ -1,7 +1,7 @@
-"""Compare two transcripts of a session word by word: the same, changed, added, lost, by another speaker.
+"""Compare two transcripts of a session word by word: same, changed, added, lost, by another speaker.
 
-Aligned by rapidfuzz's Levenshtein (40,000 words in a tenth of a second; difflib does not come to an end in
-minutes). Case, punctuation and typography do not count as a change of a word.
+They are aligned with rapidfuzz's Levenshtein (40,000 words in a tenth of a second; difflib does not finish in
+minutes). Differences of case, punctuation and typography are not changes.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from sessionscribe.formats.utterances import PlainTranscript, PlainWord
 
 Kind = Literal["same", "speaker", "changed"]
 Code = tuple[bool, range, range]
-"""Whether they are equal, and which words of the first and of the second."""
-MOVED_S = 0.5  # from this shift on a word counts as moved
+"""Whether words are equal, and their ranges in both transcripts."""
+MOVED_S = 0.5  # shortest shift of a word that counts as moved
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Neighbouring words. ``same`` and ``speaker``: both sides have the same words; ``changed``: they differ,
-    and a side may have none. With ``speaker`` it is another person who says them.
-    """
+    """Neighbouring words: the same on both sides, the same by another speaker, or changed (maybe none)."""
 
     kind: Kind
     before: tuple[PlainWord, ...]
@@ -37,20 +35,20 @@ class Piece:
 
 @dataclass(frozen=True)
 class Summary:
-    """Numbers of words; shifts in seconds (later is positive) of words that both have."""
+    """Numbers of words, and shifts in seconds (positive: later) of the same words."""
 
     before: int
     after: int
     same: int
     rewritten: int
-    """Of the same words: other case, punctuation or typography."""
+    """Same words with different case, punctuation or typography."""
     changed: int
     added: int
     lost: int
     errors: int
-    """The fewest changed, added and lost words that make the second of the first."""
+    """Edit distance: the fewest changes, additions and losses."""
     other_speaker: int
-    """Of the same words: said by another speaker, names of speakers matched as well as possible."""
+    """Same words by another speaker, under the best mapping of speakers."""
     speakers_before: int
     speakers_after: int
     shift_median_s: float | None
@@ -60,13 +58,13 @@ class Summary:
 
     @property
     def wer(self) -> float:
-        """The word error rate of the second against the first."""
+        """The word error rate of the second transcript, with the first as reference."""
         return self.errors / max(1, self.before)
 
 
 @dataclass(frozen=True)
 class Diff:
-    """The difference; ``names`` gives the first's speaker for each of the second."""
+    """The difference of two transcripts; ``names`` maps the second's speakers to the first's."""
 
     session: str
     language: str
@@ -78,10 +76,10 @@ class Diff:
 def same_session(
     before: Mapping[str, PlainTranscript], after: Mapping[str, PlainTranscript]
 ) -> tuple[PlainTranscript, PlainTranscript]:
-    """Return the transcripts of the one session that both sides have.
+    """Return the transcripts of the only session that both sides have.
 
     Raises:
-        UserError: there is none, or several.
+        UserError: they have none or several in common.
     """
     if len(before) == len(after) == 1:
         return next(iter(before.values())), next(iter(after.values()))
@@ -90,14 +88,14 @@ def same_session(
         return before[common[0]], after[common[0]]
     what = f"both have {len(common)} sessions" if common else "have no session in common"
     where = f"A ({', '.join(before) or 'no session'}) and B ({', '.join(after) or 'no session'})"
-    raise UserError(what, where=where, hint="Name one session's file or folder on either side")
+    raise UserError(what, where=where, hint="Give the file or folder of one session for A and for B")
 
 
 def diff(before: PlainTranscript, after: PlainTranscript) -> Diff:
     """Compare two transcripts of a session.
 
     Raises:
-        UserError: a side has no words (an RTTM).
+        UserError: one has no words (an RTTM).
     """
     for side in (before, after):
         if side.utterances is None:
@@ -124,10 +122,10 @@ def diff(before: PlainTranscript, after: PlainTranscript) -> Diff:
 
 
 def aligned(old: Sequence[str], new: Sequence[str]) -> tuple[list[Code], int]:
-    """Return the alignment, equal and other stretches in turn, and the number of word errors.
+    """Return the alignment, alternately equal and different ranges, and the number of word errors.
 
-    Levenshtein takes as few changes as it can, so it says ``a b`` became ``b c`` where ``b`` only moved up;
-    inside each such stretch the longest common part counts.
+    With the fewest edits, ``a b`` → ``b c`` are two changed words. So different ranges are aligned again by
+    their longest common subsequence, in which ``b`` is the same.
     """
     from rapidfuzz.distance import Indel, Levenshtein  # noqa: PLC0415
 
@@ -158,7 +156,7 @@ def aligned(old: Sequence[str], new: Sequence[str]) -> tuple[list[Code], int]:
 
 
 def _names(same: Sequence[tuple[PlainWord, PlainWord]]) -> dict[str, str]:
-    """Return the first side's speaker for each of the second, so that most words keep theirs."""
+    """Return the mapping of the second side's speakers to the first's that most same words agree with."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
 
     shared = Counter((a.speaker, b.speaker) for a, b in same if a.speaker and b.speaker)

@@ -1,4 +1,4 @@
-"""Show a comparison in a terminal or as a page in one file."""
+"""Show a comparison in the terminal, or as a page in one file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sessionscribe.core.units import clock
 from sessionscribe.evaluation.diff import Diff, Piece
 from sessionscribe.formats.utterances import PlainWord
 
-CONTEXT = 4  # words on either side of a difference
+CONTEXT = 4  # words before and after a difference
 PARAGRAPH_PAUSE_S = 2.0
 STYLES = {"lost": "red", "added": "green", "speaker": "yellow", "place": "dim"}
 
 
 def summary_lines(found: Diff) -> list[str]:
-    """Return the differences in numbers, a line each."""
+    """Return the numbers of differences, one kind per line."""
     s = found.summary
     lines = [
-        f"words: {s.before} and {s.after}; {s.same} the same ({s.rewritten} of them written otherwise), "
+        f"words: {s.before} and {s.after}; {s.same} the same ({s.rewritten} of them written differently), "
         f"{s.changed} changed, {s.added} added, {s.lost} lost",
         f"WER of B against A: {100 * s.wer:.1f} %",
     ]
@@ -33,20 +33,20 @@ def summary_lines(found: Diff) -> list[str]:
             f"at most {s.shift_max_s:.3f} s; {s.moved} words moved by half a second or more"
         )
     else:
-        lines.append("times: not compared, a side has none for its words")
+        lines.append("times: not compared, the words of A or B have none")
     if not (s.speakers_before and s.speakers_after):
-        lines.append("speakers: not compared, a side has none for its words")
+        lines.append("speakers: not compared, the words of A or B have none")
     else:
         renamed = ", ".join(f"{b} is {a}" for b, a in sorted(found.names.items()) if a != b)
         lines.append(
             f"speakers: {s.speakers_before} and {s.speakers_after}; {s.other_speaker} of the same words "
-            f"by another one" + (f" (B's {visible(renamed)})" if renamed else "")
+            f"by another speaker" + (f" (B's {visible(renamed)})" if renamed else "")
         )
     return lines
 
 
 def show(found: Diff, before: str, after: str, *, changes: bool) -> None:
-    """Print the difference, in colour on a terminal that has it; ``[-lost-]`` and ``{+added+}`` without."""
+    """Print the differences: ``[-lost-]``, ``{+added+}``, in colour if the terminal supports it."""
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -63,7 +63,7 @@ Run = tuple[str, str]
 
 
 def hunks(found: Diff) -> Iterator[list[Run]]:
-    """Yield a line for each difference: time, speaker, the words with a few around them."""
+    """Yield a line for each difference: time, speaker, and the words in context."""
     line: list[Run] = []
     tail: Sequence[PlainWord] = ()
     for index, piece in enumerate(found.pieces):
@@ -90,7 +90,7 @@ def hunks(found: Diff) -> Iterator[list[Run]]:
 
 
 def marked(piece: Piece, found: Diff) -> Iterator[Run]:
-    """Yield the words of a difference with marks around them."""
+    """Yield the words of a difference in brackets."""
     if piece.kind == "speaker":
         old, new = piece.before[0].speaker, piece.after[0].speaker
         name = found.names.get(new, new) if new else None
@@ -110,12 +110,9 @@ def _clock(time_s: float | None) -> str:
     return "--:--:--" if time_s is None else clock(time_s)
 
 
-# --- page --------------------------------------------------------------------------------------------------
-
-
 @dataclass
 class Paragraph:
-    """What one speaker says, in runs of one kind; ``start`` in seconds, ``quiet`` where nothing differs."""
+    """A turn on the page, in runs of words of one kind; ``start`` in seconds."""
 
     start: float | None
     speaker: str
@@ -123,12 +120,12 @@ class Paragraph:
 
     @property
     def time(self) -> str:
-        """When it begins, as people write it."""
+        """Its start as a clock time."""
         return _clock(self.start)
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing differs in it."""
+        """Whether it has no differences."""
         return all(kind == "same" for kind, _ in self.runs)
 
 
@@ -178,5 +175,5 @@ def write_html(found: Diff, before: str, after: str, path: Path) -> None:
         summary=summary_lines(found),
         paragraphs=paragraphs(found),
     )
-    # A file's name may hold bytes that are no UTF-8, JSON halves of characters.
+    # File names may contain invalid UTF-8, and JSON lone surrogates.
     write_text(path, text.encode(errors="backslashreplace").decode() + "\n")

@@ -1,4 +1,4 @@
-"""Accuracy of transcripts against references: for each session, and for all of them together."""
+"""Accuracy of transcripts against references: for each session, and for all sessions pooled."""
 
 from __future__ import annotations
 
@@ -10,28 +10,39 @@ import numpy as np
 
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import listed
-from sessionscribe.evaluation.attributed import AttributedErrors, attributed_errors
-from sessionscribe.evaluation.intervals import FEWEST_SESSIONS, Array, Bootstrap, Interval, quantile, ratio
+from sessionscribe.evaluation.attributed import attributed_errors
+from sessionscribe.evaluation.intervals import (
+    FEWEST_SESSIONS,
+    Array,
+    Bootstrap,
+    Counts,
+    Interval,
+    quantile,
+    ratio,
+)
 from sessionscribe.evaluation.normalise import normaliser
-from sessionscribe.evaluation.speakers import NO_METRICS, SpeakerErrors, speaker_errors
-from sessionscribe.evaluation.words import Errors, Matches, character_errors, match, outside, word_errors
+from sessionscribe.evaluation.speakers import NO_METRICS, speaker_errors
+from sessionscribe.evaluation.words import Times, character_errors, match, outside, word_errors
 from sessionscribe.formats.utterances import PlainTranscript
 
 ALL = "all"
-MOST_NAMED = 10  # sessions in an error
+MOST_NAMED = 10  # sessions in an error message
+RATES = ("wer", "cer", "cpwer", "tcpwer", "word_speaker_error", "der", "jer")
+BY_SESSION = {"cpwer", "tcpwer", "jer"}  # these have no blocks
+SIDES = ("errors", "totals")
 
 
 @dataclass(frozen=True)
 class Options:
-    """How sides are compared.
+    """Options of scoring.
 
     Attributes:
-        language: overrides what the hypothesis says of itself.
-        as_written: compare words as they are written, without Whisper's normaliser.
-        collar_s: seconds on either side of true turns' edges that do not count for DER and JER.
-        skip_overlap: leave overlapped speech out of DER and JER.
-        word_collar_s: how far apart in time two words may be for tcpWER.
-        bootstrap: how confidence intervals are found.
+        language: overrides the language of the hypothesis.
+        as_written: compare words as written, without Whisper's normaliser.
+        collar_s: seconds before and after the edges of true turns that are not scored in DER and JER.
+        skip_overlap: do not score overlapped speech in DER and JER.
+        word_collar_s: tolerance of word times in tcpWER, in seconds.
+        bootstrap: options of confidence intervals.
     """
 
     language: str | None = None
@@ -44,29 +55,25 @@ class Options:
 
 @dataclass(frozen=True)
 class SessionScore:
-    """What was counted in one session; what could not be measured is None, ``missing`` says why."""
+    """The counts of one session by measure; ``missing`` has the reasons why others were not counted."""
 
     session: str
     normaliser: str
-    words: Errors | None
-    characters: Errors | None
-    matches: Matches | None
-    speakers: SpeakerErrors | None
+    counts: dict[str, Counts]
+    times: Times | None
     missing: dict[str, str]
-    attributed: dict[str, AttributedErrors] = field(default_factory=dict)
-    """By the name of the measure: ``cpwer``, ``tcpwer``."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A value with its 95 % interval, and what it was counted from."""
+    """A value with its 95 % interval and the counts behind it."""
 
     value: float
     interval: Interval | None
     counts: dict[str, float] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return value, interval and counts for JSON."""
         low, high = self.interval or (None, None)
         figures = {"value": self.value, "low": low, "high": high, **self.counts}
         return {name: None if value is None else round(value, 6) for name, value in figures.items()}
@@ -74,12 +81,12 @@ class Measure:
 
 @dataclass(frozen=True)
 class Scores:
-    """The measures of each session and of all together, by name; a missing measure was not measured."""
+    """The measures by name, of each session and pooled; ``missing``: why others were not measured."""
 
     sessions: dict[str, dict[str, Measure]]
     pooled: dict[str, Measure]
     drawn: str
-    """What the intervals of the pooled measures draw: sessions or their blocks."""
+    """What was drawn for the intervals of the pooled measures: sessions or segments."""
     missing: dict[str, dict[str, str]]
     normalisers: tuple[str, ...]
 
@@ -87,15 +94,15 @@ class Scores:
 def pairs(
     hypotheses: Mapping[str, PlainTranscript], references: Mapping[str, PlainTranscript], *, every: bool
 ) -> list[tuple[PlainTranscript, PlainTranscript]]:
-    """Return (reference, hypothesis) of each session; if there is one on either side, names do not matter.
+    """Return (reference, hypothesis) of each session; a single one on both sides may have different names.
 
     Args:
-        hypotheses: what was found, by session.
-        references: what is right, by session.
-        every: whether each reference must have a hypothesis.
+        hypotheses: the transcripts by session.
+        references: the references by session.
+        every: whether each reference must have a transcript.
 
     Raises:
-        UserError: nothing fits, or a reference is left over.
+        UserError: no session has both, or a reference has no transcript.
     """
     if len(hypotheses) == len(references) == 1:
         return [(next(iter(references.values())), next(iter(hypotheses.values())))]
@@ -113,7 +120,7 @@ def pairs(
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Return the first names; files may give sessions any name, and there may be thousands."""
+    """Return some names for a message: there may be thousands, with any characters."""
     return visible(listed(list(names), MOST_NAMED)) or "none"
 
 
@@ -122,54 +129,44 @@ def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, optio
     language = options.language or hypothesis.language or reference.language
     chosen = normaliser(language, plain=options.as_written)
     found = outside(hypothesis, reference.ignored)
+    counts: dict[str, Counts] = {}
     missing: dict[str, str] = {}
     speakers = speaker_errors(reference, found, collar_s=options.collar_s, skip_overlap=options.skip_overlap)
     if speakers is None:
         side = "reference" if reference.turns is None else "hypothesis"
         silent = reference.turns is None or found.turns is None
-        why = f"the {side} does not say who speaks when" if silent else NO_METRICS
-        missing["DER"] = missing["JER"] = why
-    elif not speakers.speech.sum():
+        missing["DER"] = missing["JER"] = f"the {side} has no turns" if silent else NO_METRICS
+    elif not speakers.der.totals.sum():
         missing["DER"] = missing["JER"] = "the reference has no speech"
-        speakers = None
+    else:
+        counts |= {"der": speakers.der, "jer": speakers.jer}
     if reference.utterances is None or found.utterances is None:
         side = "reference" if reference.utterances is None else "hypothesis"
         missing |= dict.fromkeys(("WER", "CER", "cpWER", "tcpWER"), f"the {side} has no words")
-        return SessionScore(reference.session, chosen.name, None, None, None, speakers, missing)
-    words = word_errors(reference, found, chosen)
-    if not words.totals.sum():
+        return SessionScore(reference.session, chosen.name, counts, None, missing)
+    counts["wer"] = word_errors(reference, found, chosen)
+    counts["cer"] = character_errors(reference, found, chosen)
+    if not counts["wer"].totals.sum():
         missing["WER"] = missing["CER"] = "the reference has no words"
-    matches = match(reference, found, chosen, speakers.names if speakers else None)
-    if not len(matches.time_blocks):
-        missing["word times"] = "no word that both have has times of its own on both sides"
-    if not len(matches.speaker_blocks):
-        missing["word speaker"] = "no word that both have has a speaker to compare"
-    attributed = {}
+    times, wrong = match(reference, found, chosen, speakers.names if "der" in counts and speakers else None)
+    if not len(times.blocks):
+        missing["word times"] = "no word that both have has times on both sides"
+    if len(wrong.totals):
+        counts["word_speaker_error"] = wrong
+    else:
+        missing["word speaker"] = "no word that both have has a speaker on both sides"
     for name, collar_s in (("cpWER", None), ("tcpWER", options.word_collar_s)):
         errors = attributed_errors(reference, found, chosen, collar_s=collar_s)
         if isinstance(errors, str):
             missing[name] = errors
         else:
-            attributed[name.lower()] = errors
-    return SessionScore(
-        session=reference.session,
-        normaliser=chosen.name,
-        words=words,
-        characters=character_errors(reference, found, chosen),
-        matches=matches,
-        speakers=speakers,
-        missing=missing,
-        attributed=attributed,
-    )
+            counts[name.lower()] = errors
+    return SessionScore(reference.session, chosen.name, counts, times, missing)
 
 
 def evaluate(both: Sequence[tuple[PlainTranscript, PlainTranscript]], options: Options) -> Scores:
-    """Score (reference, hypothesis) of every session, each by itself and all pooled."""
-    return scores_of([score_session(*pair, options) for pair in both], options.bootstrap)
-
-
-def scores_of(counted: Sequence[SessionScore], bootstrap: Bootstrap) -> Scores:
-    """Return rates and intervals of what was counted."""
+    """Score the (reference, hypothesis) of every session, separately and pooled."""
+    counted, bootstrap = [score_session(*pair, options) for pair in both], options.bootstrap
     by_session = len(counted) >= FEWEST_SESSIONS
     return Scores(
         sessions={score.session: measures([score], bootstrap) for score in counted},
@@ -183,117 +180,44 @@ def scores_of(counted: Sequence[SessionScore], bootstrap: Bootstrap) -> Scores:
 def measures(
     counted: Sequence[SessionScore], bootstrap: Bootstrap, *, by_session: bool = False
 ) -> dict[str, Measure]:
-    """Return all measures over some sessions: errors and totals are added up, then divided.
+    """Return all measures of some sessions: the sum of errors divided by the sum of totals.
 
     Args:
         counted: the sessions.
-        bootstrap: how intervals are found.
-        by_session: draw sessions as a whole, not their blocks.
+        bootstrap: options of confidence intervals.
+        by_session: draw whole sessions instead of their blocks.
     """
     found: dict[str, Measure] = {}
-    _add_errors(found, "wer", [s.words for s in counted if s.words], bootstrap, by_session)
-    _add_errors(found, "cer", [s.characters for s in counted if s.characters], bootstrap, by_session)
-    for name in ("cpwer", "tcpwer"):
-        parts = [s.attributed[name] for s in counted if name in s.attributed]
-        if parts:
-            errors = _array(part.errors for part in parts)
-            totals = _array(part.words for part in parts)
-            _add_ratio(found, name, errors, totals, bootstrap if by_session else None)
-    _add_matches(found, [s.matches for s in counted if s.matches], bootstrap, by_session)
-    _add_speakers(found, [s.speakers for s in counted if s.speakers], bootstrap, by_session)
-    return found
-
-
-def _array(values: Iterable[float]) -> Array:
-    return np.array(list(values), np.float64)
+    for name in RATES:
+        parts = [score.counts[name] for score in counted if name in score.counts]
+        errors, totals = (_blocks([getattr(p, side) for p in parts], by_session) for side in SIDES)
+        if not totals.sum():
+            continue
+        draws = by_session or name not in BY_SESSION
+        interval = bootstrap.interval(len(totals), ratio(errors, totals)) if draws else None
+        counts: dict[str, float] = {"errors": float(errors.sum()), "total": float(totals.sum())}
+        counts |= {detail: sum(part.sums[detail] for part in parts) for detail in parts[0].sums}
+        found[name] = Measure(counts["errors"] / counts["total"], interval, counts)
+    times = [score.times for score in counted if score.times and len(score.times.blocks)]
+    return found | (_times(times, bootstrap, by_session) if times else {})
 
 
 def _blocks(parts: Sequence[Array], by_session: bool) -> Array:
-    """Return the values of all blocks, or one sum for each session."""
-    return _array(part.sum() for part in parts) if by_session else np.concatenate(parts)
+    """Return the values of all blocks, or the sum of each session."""
+    return np.array([part.sum() for part in parts]) if by_session else np.concatenate([[], *parts])
 
 
-def _add_ratio(
-    found: dict[str, Measure],
-    name: str,
-    errors: Array,
-    totals: Array,
-    bootstrap: Bootstrap | None,
-    **counts: float,
-) -> None:
-    total = float(totals.sum())
-    if total > 0:
-        counts = {"errors": float(errors.sum()), "total": total, **counts}
-        interval = bootstrap.interval(len(totals), ratio(errors, totals)) if bootstrap else None
-        found[name] = Measure(float(errors.sum()) / total, interval, counts)
-
-
-def _add_errors(
-    found: dict[str, Measure], name: str, parts: Sequence[Errors], bootstrap: Bootstrap, by_session: bool
-) -> None:
-    if not parts:
-        return
-    kinds = ("substitutions", "deletions", "insertions")
-    counts = {kind: float(sum(getattr(part, kind).sum() for part in parts)) for kind in kinds}
-    errors, totals = (_blocks([getattr(p, n) for p in parts], by_session) for n in ("errors", "totals"))
-    _add_ratio(found, name, errors, totals, bootstrap, **counts)
-
-
-def _add_matches(
-    found: dict[str, Measure], parts: Sequence[Matches], bootstrap: Bootstrap, by_session: bool
-) -> None:
-    if not parts:
-        return
-
-    def numbered(name: str) -> Any:
-        """Return the block of each value, numbered through all sessions (or the session itself)."""
-        all_of, first = [], 0
-        for index, part in enumerate(parts):
-            blocks = getattr(part, name)
-            all_of.append(np.full(len(blocks), index) if by_session else blocks + first)
-            first += int(blocks.max(initial=-1)) + 1
-        return np.concatenate(all_of)
-
-    time_blocks, speaker_blocks = numbered("time_blocks"), numbered("speaker_blocks")
-    _, time_blocks = np.unique(time_blocks, return_inverse=True)
-    blocks = int(time_blocks.max(initial=-1)) + 1
+def _times(parts: Sequence[Times], bootstrap: Bootstrap, by_session: bool) -> dict[str, Measure]:
+    numbered, first = [], 0
+    for index, part in enumerate(parts):
+        numbered.append(np.full(len(part.blocks), index) if by_session else part.blocks + first)
+        first += int(part.blocks.max()) + 1
+    _, blocks = np.unique(np.concatenate(numbered), return_inverse=True)
+    found = {}
     for side in ("start", "end"):
-        errors = np.concatenate([getattr(part, f"{side}_errors") for part in parts])
+        errors = np.concatenate([getattr(part, f"{side}s") for part in parts])
         for name, share in (("median", 0.5), ("p95", 0.95)):
-            if len(errors):
-                interval = bootstrap.interval(blocks, quantile(errors, time_blocks, share))
-                found[f"{side}_{name}_s"] = Measure(
-                    float(np.quantile(errors, share)), interval, {"total": float(len(errors))}
-                )
-    wrong = np.concatenate([part.wrong_speaker for part in parts])
-    if len(wrong):
-        _, speaker_blocks = np.unique(speaker_blocks, return_inverse=True)
-        words = np.bincount(speaker_blocks).astype(np.float64)
-        wrongs = np.bincount(speaker_blocks, wrong).astype(np.float64)
-        _add_ratio(found, "word_speaker_error", wrongs, words, bootstrap)
-
-
-def _add_speakers(
-    found: dict[str, Measure], parts: Sequence[SpeakerErrors], bootstrap: Bootstrap, by_session: bool
-) -> None:
-    if not parts:
-        return
-    kinds = ("missed", "false_alarm", "confused")
-    counts: dict[str, float] = {
-        f"{kind}_s": float(sum(getattr(p, kind).sum() for p in parts)) for kind in kinds
-    }
-    counts |= {
-        "speakers": sum(part.speakers for part in parts),
-        "speakers_found": sum(part.speakers_found for part in parts),
-        "sessions": len(parts),
-        "sessions_with_right_count": sum(part.speakers == part.speakers_found for part in parts),
-    }
-    errors, speech = (_blocks([getattr(p, n) for p in parts], by_session) for n in ("errors", "speech"))
-    _add_ratio(found, "der", errors, speech, bootstrap, **counts)
-    _add_ratio(
-        found,
-        "jer",
-        _array(part.jaccard_error for part in parts),
-        _array(part.jaccard_speakers for part in parts),
-        bootstrap if by_session else None,
-    )
+            interval = bootstrap.interval(int(blocks.max()) + 1, quantile(errors, blocks, share))
+            value, counts = float(np.quantile(errors, share)), {"total": float(len(errors))}
+            found[f"{side}_{name}_s"] = Measure(value, interval, counts)
+    return found

@@ -1,13 +1,13 @@
-"""Confidence intervals: the percentile bootstrap over blocks of speech that are drawn as a whole.
+"""Confidence intervals by the percentile bootstrap over blocks of speech.
 
-Words are no independent draws (a passage that goes wrong goes wrong as a whole), so a resample draws blocks,
-not words: utterances of the reference, minutes for speakers, or whole sessions.
+Errors of neighbouring words are not independent, so blocks are drawn instead of words: utterances of the
+reference, minutes for speakers, or whole sessions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +15,29 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Interval = tuple[float, float]
 LEVEL = 0.95
-FEWEST_SESSIONS = 5  # from so many on, sessions are drawn; below, their blocks
+FEWEST_SESSIONS = 5  # fewest sessions that are drawn as a whole; with fewer, their blocks are drawn
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The errors of a measure and the totals to divide them by, for each block, and sums of details."""
+
+    errors: Array
+    totals: Array
+    sums: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are found; with a seed they are the same each time."""
+    """Options of the bootstrap; the same seed gives the same intervals."""
 
     resamples: int = 1000
     seed: int = 0
 
     def interval(self, blocks: int, statistic: Callable[[Array], float]) -> Interval | None:
-        """Return the 95 % interval of a statistic of how often each of the blocks was drawn.
+        """Return the 95 % interval of a statistic, which is given how often each block was drawn.
 
-        Fewer than two blocks, or none on which the statistic is defined, have no interval.
+        Returns None with fewer than two blocks, or if the statistic is never finite.
         """
         if blocks < 2 or self.resamples < 1:
             return None
@@ -39,7 +48,7 @@ class Bootstrap:
                 for drawn in rng.integers(0, blocks, (self.resamples, blocks))
             ]
         )
-        defined = draws[np.isfinite(draws)]  # draws of nothing but silent minutes, say, have no rate
+        defined = draws[np.isfinite(draws)]  # for example, draws of silent minutes only have no rate
         if not len(defined):
             return None
         low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -47,7 +56,7 @@ class Bootstrap:
 
 
 def ratio(errors: Array, totals: Array) -> Callable[[Array], float]:
-    """Return errors over totals as a statistic of how often each block was drawn."""
+    """Return the statistic "errors divided by totals" of the drawn blocks."""
 
     def statistic(drawn: Array) -> float:
         total = float(drawn @ totals)
@@ -57,7 +66,7 @@ def ratio(errors: Array, totals: Array) -> Callable[[Array], float]:
 
 
 def quantile(values: Array, block_of: NDArray[np.int64], share: float) -> Callable[[Array], float]:
-    """Return a quantile of values as a statistic of how often the block of each was drawn."""
+    """Return the statistic "quantile of the values" of the drawn blocks."""
     order = np.argsort(values, kind="stable")
     ordered, blocks = values[order], block_of[order]
 

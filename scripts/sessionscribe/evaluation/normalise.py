@@ -1,4 +1,4 @@
-"""Words in the form in which they are compared: Whisper's normalisers, by the package whisper-normalizer."""
+"""Normalise words for comparison, with Whisper's normalisers from the package whisper-normalizer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sessionscribe.core.text import UNSPACED
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Turns text into words to compare; ``name`` says how. ``unspaced``: the words are single characters."""
+    """A named function that turns text into words to compare; ``unspaced``: single characters."""
 
     name: str
     unspaced: bool
@@ -24,15 +24,15 @@ class Normaliser:
 
 
 def normaliser(language: str | None, *, plain: bool = False) -> Normaliser:
-    """Return the normaliser for a language (Whisper's code), as Whisper's own evaluation chooses it.
+    """Return the normaliser for a language, as in Whisper's own evaluation.
 
-    English has one of its own (numbers, contractions, spelling, fillers). All others lose case, punctuation
-    and bracketed remarks; the marks of a script that spells with them stay. Languages that are written
-    without spaces are compared character by character.
+    English has its own (numbers, contractions, spelling, fillers). For all others, case, punctuation and
+    bracketed remarks are removed, but not combining marks. Languages written without spaces are compared
+    character by character.
 
     Args:
-        language: the language, or None where it is not known.
-        plain: compare words as they are written.
+        language: Whisper's code, or None if it is unknown.
+        plain: compare words as written.
     """
     unspaced = language in UNSPACED
     if plain:

@@ -1,4 +1,4 @@
-"""Scores as Markdown tables for people and as JSON for programs."""
+"""Scores as Markdown tables and as JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tables(scores: Scores, options: Options) -> str:
 
 
 def notes(scores: Scores, options: Options) -> str:
-    """Return what the figures mean and what was not measured, a line each."""
+    """Return lines on what the figures mean and what was not measured."""
     lines = [f"Text: {', '.join(scores.normalisers)}."]
     overlap = "overlap left out" if options.skip_overlap else "overlap scored"
     lines.append(
@@ -34,10 +34,10 @@ def notes(scores: Scores, options: Options) -> str:
     )
     boot = options.bootstrap
     if boot.resamples:
-        drawn = "; in the last row of whole sessions" if scores.drawn == "sessions" else ""
+        drawn = "; in the last row, of whole sessions" if scores.drawn == "sessions" else ""
         lines.append(
             f"[low–high]: {LEVEL:.0%} interval of {boot.resamples} bootstrap resamples (seed {boot.seed}) "
-            f"of the reference's segments, for speakers of its minutes{drawn}."
+            f"of the reference's segments (for speakers: minutes){drawn}."
         )
     reasons: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     measures = dict.fromkeys(name for why in scores.missing.values() for name in why)
@@ -52,7 +52,7 @@ def notes(scores: Scores, options: Options) -> str:
 
 
 def write_json(scores: Scores, options: Options, path: Path) -> None:
-    """Write all figures to ``path``; rates are shares (0.1 is 10 %), times seconds."""
+    """Write all figures to ``path``; rates are fractions (0.1 is 10 %), times are in seconds."""
     content = {
         "text": list(scores.normalisers),
         "collar_s": options.collar_s,
@@ -70,7 +70,7 @@ def write_json(scores: Scores, options: Options, path: Path) -> None:
         "not_measured": scores.missing,
     }
     text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-    # A file's name may hold bytes that are no UTF-8, JSON halves of characters: JSON's own escapes.
+    # File names may contain invalid UTF-8, and JSON lone surrogates: JSON's own escapes.
     write_text(path, text.encode(errors="backslashreplace").decode())
 
 
@@ -78,35 +78,26 @@ def _figures(found: Measures) -> dict[str, Any]:
     return {name: measure.figures() for name, measure in found.items()}
 
 
-# --- columns -----------------------------------------------------------------------------------------------
-
 Column = tuple[str, Callable[[Measures], str]]
 
 
-def _percent(name: str) -> Callable[[Measures], str]:
-    return lambda found: _with_interval(found.get(name), 100, 1)
+def _value(name: str, factor: float = 100, digits: int = 1) -> Callable[[Measures], str]:
+    """Return a column with a measure and its interval, by default in percent."""
 
+    def cell(found: Measures) -> str:
+        if (measure := found.get(name)) is None:
+            return NOT_MEASURED
+        value, *edges = (f"{factor * x:.{digits}f}" for x in (measure.value, *(measure.interval or ())))
+        return f"{value} [{'–'.join(edges)}]" if edges else value
 
-def _seconds(name: str) -> Callable[[Measures], str]:
-    return lambda found: _with_interval(found.get(name), 1, 3)
-
-
-def _with_interval(measure: Measure | None, factor: float, digits: int) -> str:
-    if measure is None:
-        return NOT_MEASURED
-    text = f"{factor * measure.value:.{digits}f}"
-    if measure.interval is None:
-        return text
-    low, high = (f"{factor * edge:.{digits}f}" for edge in measure.interval)
-    return f"{text} [{low}–{high}]"
+    return cell
 
 
 def _share(name: str, count: str) -> Callable[[Measures], str]:
-    """Return a count of a measure as per cent of its total."""
+    """Return a column with a count of a measure in percent of its total."""
 
     def cell(found: Measures) -> str:
-        measure = found.get(name)
-        if measure is None:
+        if (measure := found.get(name)) is None:
             return NOT_MEASURED
         return f"{100 * measure.counts[count] / measure.counts['total']:.1f}"
 
@@ -128,31 +119,31 @@ def _speakers(found: Measures) -> str:
 
 _WORDS: tuple[Column, ...] = (
     ("words", _count("wer", "total")),
-    ("WER %", _percent("wer")),
+    ("WER %", _value("wer")),
     ("wrong", _share("wer", "substitutions")),
     ("lost", _share("wer", "deletions")),
     ("added", _share("wer", "insertions")),
-    ("CER %", _percent("cer")),
-    ("start median s", _seconds("start_median_s")),
-    ("p95 s", _seconds("start_p95_s")),
-    ("end median s", _seconds("end_median_s")),
-    ("p95 s", _seconds("end_p95_s")),
+    ("CER %", _value("cer")),
+    ("start median s", _value("start_median_s", 1, 3)),
+    ("p95 s", _value("start_p95_s", 1, 3)),
+    ("end median s", _value("end_median_s", 1, 3)),
+    ("p95 s", _value("end_p95_s", 1, 3)),
 )
 _SPEAKERS: tuple[Column, ...] = (
-    ("DER %", _percent("der")),
+    ("DER %", _value("der")),
     ("missed", _share("der", "missed_s")),
     ("false", _share("der", "false_alarm_s")),
     ("confused", _share("der", "confused_s")),
-    ("JER %", _percent("jer")),
+    ("JER %", _value("jer")),
     ("speakers", _speakers),
-    ("words by wrong speaker %", _percent("word_speaker_error")),
-    ("cpWER %", _percent("cpwer")),
-    ("tcpWER %", _percent("tcpwer")),
+    ("words by wrong speaker %", _value("word_speaker_error")),
+    ("cpWER %", _value("cpwer")),
+    ("tcpWER %", _value("tcpwer")),
 )
 
 
 def _table(columns: Sequence[Column], rows: Mapping[str, Measures]) -> str:
-    """Return an aligned Markdown table; nothing where no row has anything measured."""
+    """Return an aligned Markdown table, or nothing if nothing was measured."""
     cells = [[visible(session), *(cell(found) for _, cell in columns)] for session, found in rows.items()]
     if all(cell == NOT_MEASURED for row in cells for cell in row[1:]):
         return ""

@@ -1,4 +1,4 @@
-"""Diarization and Jaccard error rates (pyannote.metrics), and who is who (its optimal mapping)."""
+"""Diarization and Jaccard error rates, and the optimal mapping of speakers, with pyannote.metrics."""
 
 from __future__ import annotations
 
@@ -9,34 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from sessionscribe.evaluation.intervals import Array
+from sessionscribe.evaluation.intervals import Counts
 from sessionscribe.formats.utterances import PlainTranscript, SpeakerTurn
 
 NO_METRICS = "pyannote.metrics is not installed (`make setup LIGHT=0`)"
-BLOCK_S = 60.0  # what is drawn as a whole for the confidence interval
+BLOCK_S = 60.0  # blocks for confidence intervals
 
 
 @dataclass(frozen=True)
 class SpeakerErrors:
-    """Seconds of speech and of each kind of error, for each minute and in all; and the speakers' mean error.
+    """Diarization errors (seconds, by minute), Jaccard errors, and the mapping of speakers."""
 
-    ``names`` gives the reference's speaker for each speaker of the hypothesis that has one.
-    """
-
-    speech: Array
-    missed: Array
-    false_alarm: Array
-    confused: Array
-    jaccard_error: float
-    jaccard_speakers: int
-    speakers: int
-    speakers_found: int
+    der: Counts
+    jer: Counts
     names: dict[str, str]
-
-    @property
-    def errors(self) -> Array:
-        """All errors of each block, in seconds."""
-        return self.missed + self.false_alarm + self.confused
 
 
 def speaker_errors(
@@ -46,13 +32,13 @@ def speaker_errors(
     collar_s: float = 0.0,
     skip_overlap: bool = False,
 ) -> SpeakerErrors | None:
-    """Compare who speaks when; None where a side does not say, or pyannote.metrics is not here.
+    """Compare turns; None if a side has none, or pyannote.metrics is not installed.
 
     Args:
-        reference: the true turns; its scored regions count, all of the session where it names none.
-        hypothesis: the turns that were found.
-        collar_s: seconds on either side of a true turn's edges that do not count (NIST's ``-c``).
-        skip_overlap: leave out what two true speakers say at once.
+        reference: the true turns, and the regions to score (default: the whole session).
+        hypothesis: the turns to score.
+        collar_s: seconds before and after the edges of true turns that are not scored (NIST's ``-c``).
+        skip_overlap: do not score simultaneous speech of true speakers.
     """
     if reference.turns is None or hypothesis.turns is None or not find_spec("pyannote"):
         return None
@@ -60,7 +46,7 @@ def speaker_errors(
     from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate  # noqa: PLC0415
     from pyannote.metrics.identification import IdentificationErrorRate  # noqa: PLC0415
 
-    # pyannote counts both halves of a collar.
+    # pyannote's collar is the sum of both sides.
     options: dict[str, Any] = {"collar": 2 * collar_s, "skip_overlap": skip_overlap}
     metric: Any = DiarizationErrorRate(**options)
     region = _scored(reference, hypothesis)
@@ -68,7 +54,7 @@ def speaker_errors(
         annotation(reference.turns), annotation(hypothesis.turns), uem=region, returns_uem=True, **options
     )
     names = metric.optimal_mapping(truth, found)
-    # Labels of our own on both sides: a speaker without a counterpart must not be called like one by chance.
+    # Renamed on both sides, so that a speaker without a counterpart does not match one by its name.
     number = {label: index for index, label in enumerate(truth.labels())}
     mapped = found.rename_labels(
         {label: number.get(names.get(label), f"none {label}") for label in found.labels()}
@@ -88,21 +74,23 @@ def speaker_errors(
     jaccard = jaccard_rate(
         annotation(reference.turns), annotation(hypothesis.turns), uem=region, detailed=True
     )
-    return SpeakerErrors(
-        speech=speech,
-        missed=missed,
-        false_alarm=false_alarm,
-        confused=confused,
-        jaccard_error=float(jaccard["speaker error"]),
-        jaccard_speakers=int(jaccard["speaker count"]),
-        speakers=len(truth.labels()),
-        speakers_found=len(found.labels()),
-        names=dict(names),
-    )
+    speakers, speakers_found = len(truth.labels()), len(found.labels())
+    sums = {
+        "missed_s": float(missed.sum()),
+        "false_alarm_s": float(false_alarm.sum()),
+        "confused_s": float(confused.sum()),
+        "speakers": speakers,
+        "speakers_found": speakers_found,
+        "sessions": 1,
+        "sessions_with_right_count": int(speakers == speakers_found),
+    }
+    der = Counts(missed + false_alarm + confused, speech, sums)
+    jer = Counts(np.array([float(jaccard["speaker error"])]), np.array([float(jaccard["speaker count"])]))
+    return SpeakerErrors(der, jer, dict(names))
 
 
 def annotation(turns: Iterable[SpeakerTurn]) -> Any:
-    """Return turns as pyannote's annotation."""
+    """Return turns as an annotation of pyannote."""
     from pyannote.core import Annotation, Segment  # noqa: PLC0415
 
     made = Annotation()
@@ -112,7 +100,7 @@ def annotation(turns: Iterable[SpeakerTurn]) -> Any:
 
 
 def _scored(reference: PlainTranscript, hypothesis: PlainTranscript) -> Any:
-    """Return what counts: the regions the reference names, else all of the session, less what is ignored."""
+    """Return the regions to score: the reference's, or the whole session, without ignored regions."""
     from pyannote.core import Segment, Timeline  # noqa: PLC0415
 
     regions = reference.scored

@@ -1,8 +1,7 @@
-"""Find the transcripts that a user means: a session, a file, a folder, or a folder of chunk transcripts."""
+"""Find the transcripts of a session, a file, a folder of exports, or a folder of chunk transcripts."""
 
 from __future__ import annotations
 
-import json
 from operator import attrgetter
 from pathlib import Path
 
@@ -26,15 +25,14 @@ def read(name: str) -> dict[str, PlainTranscript]:
             folder of ``results/transcribe``; or the name of a finished session of this project.
 
     Raises:
-        UserError: there is no such thing, or it is broken.
+        UserError: there is none of these, or it is invalid.
     """
     path = Path(name)
     if path.is_dir():
         return _of_folder(path)
     if path.is_file() or path.suffix or len(path.parts) != 1:
         return joined(references.read_file(path))
-    # The last step first. The export is what somebody has who pulled nothing else: it may be of an earlier
-    # transcript, where JSON is not asked for any more.
+    # The last step first; then the export, which may be all that was pulled, but also outdated.
     places = (RESULTS / "correct", RESULTS / "diarize", RESULTS / "export" / name)
     for found in (folder / f"{name}.json" for folder in places):
         if found.is_file():
@@ -44,10 +42,10 @@ def read(name: str) -> dict[str, PlainTranscript]:
 
 
 def reference(path: Path) -> Path:
-    """Return the reference that a user means: the path, or a session's corrected transcript by its name.
+    """Return the path of a reference: the path itself, or the corrected transcript of a session's name.
 
     Raises:
-        UserError: nobody corrected the session: its transcript is only what the machine made.
+        UserError: the session has no corrections.
     """
     if path.exists() or path.suffix or len(path.parts) != 1:
         return path
@@ -56,7 +54,7 @@ def reference(path: Path) -> Path:
         return path
     report = Corrections.read(RESULTS / "correct" / f"{path}.corrections.json")
     if all(found.state == "open" for found in report.corrections):
-        what = "has no corrections: its transcript is what the machine made, and no reference"
+        what = "has no corrections, so its transcript is no reference"
         raise UserError(what, where=path, hint=f"Correct it first: sessionscribe correct {path} FILE")
     return corrected
 
@@ -80,18 +78,18 @@ def _chunks(folder: Path) -> list[ChunkTranscript]:
     """Return the chunk transcripts in a folder, including those of earlier versions.
 
     Raises:
-        UserError: one is broken.
+        UserError: one is invalid.
     """
     found = []
     for path in sorted(folder.glob("[!.]*.json")):
         try:
-            content = json.loads(seal.unsealed(path.read_bytes()))
+            content = seal.read_json(path.read_bytes())
             if isinstance(content, dict) and "core" in content:
                 known = {name: content[name] for name in ChunkTranscript.model_fields if name in content}
-                if known.get("schema_version") not in ChunkTranscript.OLDER:
-                    known["schema_version"] = ChunkTranscript.VERSION
+                if known.get("schema_version") not in range(ChunkTranscript.version()):
+                    known["schema_version"] = ChunkTranscript.version()
                 found.append(ChunkTranscript.model_validate(known))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             what = f"cannot be read ({str(error).splitlines()[0]})"
             raise UserError(what, where=path, hint="Compare with a finished export instead") from error
     return found
@@ -101,7 +99,7 @@ def _one_after_the_other(folder: Path, chunks: list[ChunkTranscript]) -> PlainTr
     """Return the chunks of a fingerprint folder as one transcript.
 
     Raises:
-        UserError: one is missing, or where the tracks lie is not known.
+        UserError: a chunk is missing, or the positions of the tracks are unknown.
     """
     session = chunks[0].session
     tracks = sorted({chunk.track for chunk in chunks})
@@ -129,7 +127,7 @@ def _utterance(segment: Segment, offset_s: float) -> Utterance:
 
 
 def _offsets(folder: Path, session: str, tracks: list[str]) -> dict[str, float]:
-    """Return where the tracks begin, in seconds: as the project says, or, of a single one, at the start."""
+    """Return the starts of the tracks in seconds: from the timeline, or 0 if there is only one track."""
     known = folder.resolve().parents[2] / "chunk" / f"{session}.timeline.json"
     if known.is_file():
         return {track.track: seconds(track.offset) for track in Timeline.read(known).tracks}

@@ -1,51 +1,31 @@
-"""Word and character errors (jiwer), and the times and speakers of the words that were found."""
+"""Word and character errors (jiwer), and errors in times and speakers of matching words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sessionscribe.evaluation.intervals import Array
+from sessionscribe.evaluation.intervals import Array, Counts
 from sessionscribe.evaluation.normalise import Normaliser
 from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Region
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Errors of each block (utterance of the reference), and the words or characters that it has.
+class Times:
+    """Errors in the times of matching words, in seconds, with the block of each word."""
 
-    ``deletion_runs`` has the length of each run of deletions: a long one is a stretch that nobody heard.
-    """
-
-    substitutions: Array
-    deletions: Array
-    insertions: Array
-    totals: Array
-    deletion_runs: NDArray[np.int64]
-
-    @property
-    def errors(self) -> Array:
-        """All errors of each block."""
-        return self.substitutions + self.deletions + self.insertions
-
-
-@dataclass(frozen=True)
-class Matches:
-    """What the words that both sides have say; one value for each, with the block that it belongs to."""
-
-    start_errors: Array = field(default_factory=lambda: np.zeros(0))
-    end_errors: Array = field(default_factory=lambda: np.zeros(0))
-    time_blocks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    wrong_speaker: Array = field(default_factory=lambda: np.zeros(0))
-    speaker_blocks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    starts: Array
+    ends: Array
+    blocks: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Token:
-    """A normalised word, the word it comes from, and its block."""
+    """A normalised word, with its original word, that word's number, and its block."""
 
     text: str
     word: PlainWord
@@ -53,8 +33,8 @@ class _Token:
     block: int
 
 
-def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser) -> Errors:
-    """Count word errors; where the language has no spaces, every character is a word."""
+def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser) -> Counts:
+    """Count word errors; in languages without spaces, every character is a word."""
     import jiwer  # noqa: PLC0415
 
     truth, blocks = _texts(reference, normaliser)
@@ -65,8 +45,8 @@ def word_errors(reference: PlainTranscript, hypothesis: PlainTranscript, normali
 
 def character_errors(
     reference: PlainTranscript, hypothesis: PlainTranscript, normaliser: Normaliser
-) -> Errors:
-    """Count character errors, spaces between words included as jiwer does it (if the language has them)."""
+) -> Counts:
+    """Count character errors, including spaces between words as in jiwer (if the language has them)."""
     import jiwer  # noqa: PLC0415
 
     between = "" if normaliser.unspaced else " "
@@ -86,14 +66,15 @@ def match(
     hypothesis: PlainTranscript,
     normaliser: Normaliser,
     names: Mapping[str, str] | None,
-) -> Matches:
-    """Compare times and speakers of the words that both have, normalised one by one.
+) -> tuple[Times, Counts]:
+    """Compare times and speakers of the words that both sides have.
 
     Args:
-        reference: what is right; only words with times of their own are compared in time.
-        hypothesis: what was found.
-        normaliser: when two words are the same.
-        names: the reference's speaker for each of the hypothesis; without it speakers are not compared.
+        reference: the reference; times are only compared if its words have their own.
+        hypothesis: the transcript.
+        normaliser: determines when two words are the same.
+        names: the mapping of the hypothesis's speakers to the reference's; without it, speakers are not
+            compared.
     """
     import jiwer  # noqa: PLC0415
 
@@ -107,7 +88,7 @@ def match(
             continue
         for step in range(chunk.ref_end_idx - chunk.ref_start_idx):
             right, guess = truth[chunk.ref_start_idx + step], found[chunk.hyp_start_idx + step]
-            if (right.number, guess.number) in seen:  # "don't" is two words to the normaliser
+            if (right.number, guess.number) in seen:  # the normaliser makes two words of "don't"
                 continue
             seen.add((right.number, guess.number))
             if None not in (right.word.start, right.word.end, guess.word.start, guess.word.end):
@@ -117,20 +98,18 @@ def match(
             if names is not None and right.word.speaker is not None:
                 wrong.append(float(names.get(guess.word.speaker or "") != right.word.speaker))
                 speaker_blocks.append(right.block)
-    return Matches(
-        np.array(starts, np.float64),
-        np.array(ends, np.float64),
-        np.array(time_blocks, np.int64),
-        np.array(wrong, np.float64),
-        np.array(speaker_blocks, np.int64),
+    _, blocks = np.unique(speaker_blocks, return_inverse=True)
+    errors = np.bincount(blocks, wrong).astype(np.float64)
+    return (
+        Times(np.array(starts, np.float64), np.array(ends, np.float64), np.array(time_blocks, np.int64)),
+        Counts(errors, np.bincount(blocks).astype(np.float64)),
     )
 
 
 def outside(said: PlainTranscript, ignored: Sequence[Region]) -> PlainTranscript:
-    """Return what is said outside of the regions that do not count, by the middle of each word."""
+    """Return a transcript without the words whose middle is in an ignored region."""
     if not ignored or said.utterances is None:
         return said
-    from dataclasses import replace  # noqa: PLC0415
 
     def counts(start: float | None, end: float | None) -> bool:
         middle = round(((start or 0.0) + (end or 0.0)) / 2, 6)
@@ -150,7 +129,7 @@ def outside(said: PlainTranscript, ignored: Sequence[Region]) -> PlainTranscript
 
 
 def _texts(said: PlainTranscript, normaliser: Normaliser) -> tuple[list[str], list[int]]:
-    """Return the normalised words and the utterance that each belongs to."""
+    """Return the normalised words, and the utterance of each."""
     words, blocks = [], []
     for block, part in enumerate(said.utterances or ()):
         found = normaliser.words(part.text)
@@ -169,18 +148,18 @@ def _tokens(said: PlainTranscript, normaliser: Normaliser) -> list[_Token]:
     return tokens
 
 
-def _counted(chunks: Sequence[object], blocks: Sequence[int], count: int) -> Errors:
-    """Add jiwer's alignment up by blocks; what was inserted belongs to the block of the word before it."""
+def _counted(chunks: Sequence[Any], blocks: Sequence[int], count: int) -> Counts:
+    """Sum up jiwer's alignment by blocks; insertions belong to the block of the word before them."""
     size = max(1, count)
-    totals = np.bincount(np.array(blocks, np.int64), minlength=size).astype(np.float64)
-    parts = {kind: np.zeros(size) for kind in ("equal", "substitute", "delete", "insert")}
-    runs = []
+    errors, sums = np.zeros(size), {"substitutions": 0.0, "deletions": 0.0, "insertions": 0.0}
     for chunk in chunks:
-        kind, start, end = chunk.type, chunk.ref_start_idx, chunk.ref_end_idx  # type: ignore[attr-defined]
-        if kind == "insert":
-            block = blocks[start - 1] if start else blocks[0] if blocks else 0
-            parts[kind][block] += chunk.hyp_end_idx - chunk.hyp_start_idx  # type: ignore[attr-defined]
-        else:
-            np.add.at(parts[kind], np.array(blocks[start:end], np.int64), 1.0)
-            runs += [end - start] if kind == "delete" else []
-    return Errors(parts["substitute"], parts["delete"], parts["insert"], totals, np.array(runs, np.int64))
+        start, end = chunk.ref_start_idx, chunk.ref_end_idx
+        if chunk.type == "insert":
+            inserted = chunk.hyp_end_idx - chunk.hyp_start_idx
+            errors[blocks[max(0, start - 1)] if blocks else 0] += inserted
+            sums["insertions"] += inserted
+        elif chunk.type != "equal":
+            np.add.at(errors, np.array(blocks[start:end], np.int64), 1.0)
+            sums["deletions" if chunk.type == "delete" else "substitutions"] += end - start
+    totals = np.bincount(np.array(blocks, np.int64), minlength=size).astype(np.float64)
+    return Counts(errors, totals, sums)

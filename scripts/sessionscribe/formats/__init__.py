@@ -1,7 +1,6 @@
-"""Transcripts as other programs write and read them, a module for each family of formats.
+"""Writers and readers of transcripts, a module for each family of formats.
 
-A writer takes a transcript with names in place of labels, and the export settings; it returns the file's
-content, which depends on nothing else: no clock, no machine, no order of chance. What can be read has a
-reader (``read_…``) beside its writer; ``references`` chooses it by the file's name. ``player`` is what pages
-share.
+A writer takes a transcript (with names instead of labels) and the export settings, and returns the content of
+the file, which depends on nothing else. Formats that can be read have a reader (``read_…``) next to the
+writer; ``references`` chooses it by the file's name. ``player`` has what pages share.
 """

@@ -1,7 +1,7 @@
-"""Tiers for annotation programs: Audacity labels, Praat TextGrid, ELAN.
+"""Formats of annotation programs: Audacity labels, Praat TextGrid, ELAN.
 
-In TextGrid and ELAN every speaker has a tier of what is said and one of the words. Within a tier nothing may
-overlap: what would is moved behind what comes before it, by as little as can be.
+In TextGrid and ELAN, each speaker has a tier of segments and one of words. Intervals of a tier must not
+overlap, so those that do are moved behind the previous one, as little as possible.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,14 @@ from sessionscribe.core.text import one_line
 from sessionscribe.core.units import milliseconds
 
 NO_SPEAKER = "no speaker"
-ALL_SAID = "speech"  # the name of the only tier where nobody asked who speaks
+ALL_SAID = "speech"  # the name of the only tier without diarization
 WORDS = "{} - words"
-EPOCH = "1970-01-01T00:00:00+00:00"  # ELAN wants a date; the same transcript is to give the same bytes
+EPOCH = "1970-01-01T00:00:00+00:00"  # ELAN requires a date; the same transcript must give the same bytes
 
 
 @dataclass
 class _Interval:
-    """A stretch of a tier, in milliseconds, never empty."""
+    """An interval of a tier, in milliseconds, with the words in it."""
 
     start: int
     end: int
@@ -31,7 +31,7 @@ class _Interval:
 
 
 def aud(transcript: Transcript, _: Export) -> str:
-    """Labels for Audacity, one for each segment; times in seconds."""
+    """Return labels for Audacity, one for each segment; times in seconds."""
     lines = []
     for segment in transcript.segments:
         label = f"{one_line(segment.speaker)}: " if segment.speaker else ""
@@ -40,7 +40,7 @@ def aud(transcript: Transcript, _: Export) -> str:
 
 
 def textgrid(transcript: Transcript, _: Export) -> str:
-    """Praat's TextGrid (long form)."""
+    """Return Praat's TextGrid (long form)."""
     from praatio.data_classes.interval_tier import IntervalTier  # noqa: PLC0415
     from praatio.utilities import textgrid_io  # noqa: PLC0415
 
@@ -61,7 +61,7 @@ def textgrid(transcript: Transcript, _: Export) -> str:
 
 
 def eaf(transcript: Transcript, _: Export) -> str:
-    """ELAN's annotation format; words lie within what is said."""
+    """Return ELAN's annotation format; word tiers are children of segment tiers."""
     from pympi import Elan  # noqa: PLC0415
 
     file = Elan.Eaf(author="sessionscribe")
@@ -81,7 +81,7 @@ def eaf(transcript: Transcript, _: Export) -> str:
 
 
 def _order_times(file: Any) -> None:
-    """Number the time slots by time: the format wants them so, pympi numbers as it adds them."""
+    """Number the time slots by time, as the format requires; pympi numbers them in order of insertion."""
     order = sorted(file.timeslots, key=lambda slot: (file.timeslots[slot], int(slot.removeprefix("ts"))))
     new = {slot: f"ts{number}" for number, slot in enumerate(order, start=1)}
     file.timeslots = {new[slot]: file.timeslots[slot] for slot in order}
@@ -91,7 +91,7 @@ def _order_times(file: Any) -> None:
 
 
 def _tiers(transcript: Transcript) -> dict[str, list[_Interval]]:
-    """Return what each speaker says, by the name of the tier; the last tier is nobody's, if it is needed."""
+    """Return the intervals of each tier by its name; segments without a speaker are in the last one."""
     names: dict[str | None, str] = {}
     off = transcript.diarization == OFF
     for speaker in [*transcript.speakers, *(segment.speaker for segment in transcript.segments)]:
@@ -110,14 +110,14 @@ def _tiers(transcript: Transcript) -> dict[str, list[_Interval]]:
 
 
 def _unlike(taken: Iterable[str], name: str) -> str:
-    """Return a tier's name that neither it nor its tier of words shares with others."""
+    """Return a name for a tier such that no other tier has its name or that of its word tier."""
     used = {label for other in taken for label in (other, WORDS.format(other))}
     names = chain([name], (f"{name} ({number})" for number in count(2)))
     return next(found for found in names if not {found, WORDS.format(found)} & used)
 
 
 def _apart(parts: Sequence[_Interval], start: int = 0) -> list[_Interval]:
-    """Return the intervals in order, apart, none empty, each around its words."""
+    """Return the intervals sorted, disjoint, not empty, and each containing its words."""
     for part in sorted(parts, key=lambda part: (part.start, part.end)):
         part.start = max(part.start, start)
         part.words = _apart(part.words, part.start)

@@ -19,34 +19,34 @@ from sessionscribe.formats.utterances import PlainTranscript, Utterance, broken
 if TYPE_CHECKING:
     import pysubs2
 
-# Around a line: it runs from right to left, whatever the player takes for the direction of the whole.
+# Makes a line run from right to left, whatever direction the player assumes.
 EMBEDDED = "\u202b{}\u202c"
-STYLE_IN_SRT = re.compile(r"\{\\[^}]*\}")  # as pysubs2 has it; other braces are text
+STYLE_IN_SRT = re.compile(r"\{\\[^}]*\}")  # override tags as pysubs2 keeps them; other braces are text
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
 _TAG = re.compile(r"<[^>]*>")
-UNSAID = (0x80, 0x80, 0x80)  # in karaoke: the colour of words that are still to be said
+UNSAID = (0x80, 0x80, 0x80)  # the colour of words not yet spoken, in karaoke
 
 
 def srt(transcript: Transcript, options: Export) -> str:
-    """SubRip; the speaker stands in the text."""
+    """Return SubRip subtitles; speakers are part of the text."""
     return _written(cues(transcript, options, label_in_text=True), "srt", _srt_text)
 
 
 def vtt(transcript: Transcript, options: Export) -> str:
-    """WebVTT; the speaker is a voice tag, words have times of their own when ``karaoke`` asks for it."""
+    """Return WebVTT; speakers are voice tags, and words have times with ``karaoke``."""
 
     def text(cue: Cue) -> str:
         return _vtt_text(cue, karaoke=options.karaoke)
 
     written = _written(cues(transcript, options, label_in_text=False), "vtt", text)
     if options.vtt_settings:
-        # Only the lines of times have an arrow: in text it is escaped.
+        # Only lines with times contain an arrow; in text it is escaped.
         written = re.sub("^(.* --> .*)$", rf"\1 {options.vtt_settings}", written, flags=re.MULTILINE)
     return written
 
 
 def ass(transcript: Transcript, options: Export) -> str:
-    """Advanced SubStation; each speaker has a style of its own, with a colour."""
+    """Return Advanced SubStation; each speaker has a style with a colour."""
     import pysubs2  # noqa: PLC0415 -- only these formats need it
 
     found = cues(transcript, options, label_in_text=True)
@@ -62,13 +62,13 @@ def ass(transcript: Transcript, options: Export) -> str:
         style.primarycolor = pysubs2.Color(*on_dark(number))
     for event, cue in zip(file, found, strict=True):
         event.style = styles.get(cue.speaker or "", "Default")
-        # Names are fields between commas.
+        # Fields are separated by commas.
         event.name = one_line(cue.speaker or "").replace(",", "‚")
     return str(file.to_string("ass", header_notice="Made by sessionscribe"))
 
 
 def _written(found: Iterable[Cue], kind: str, text: Callable[[Cue], str]) -> str:
-    # keep_ssa_tags: text in braces is text; pysubs2 would take it for a tag and leave it out.
+    # keep_ssa_tags: else pysubs2 would remove text in braces as tags.
     return str(_events(found, text).to_string(kind, keep_ssa_tags=True))
 
 
@@ -86,7 +86,7 @@ def _srt_text(cue: Cue) -> str:
 
 
 def in_srt(line: str) -> str:
-    """Return a line as it is in SubRip: what players or parsers would take for markup gets a look-alike."""
+    """Return a line for SubRip, with look-alikes for what players or parsers would take for markup."""
     return re.sub(r"<(?=[/!a-zA-Z])", "‹", line.replace("-->", "→").replace("\\", "∖"))
 
 
@@ -120,12 +120,12 @@ def _vtt_text(cue: Cue, *, karaoke: bool) -> str:
     text = "\\N".join(rows)
     name = _escaped(one_line(cue.speaker or ""))
     if name.endswith("-"):
-        name += " "  # else the tag's end would make an arrow of it, which no text may hold
+        name += " "  # else the end of the tag would make it `->`, and text must not contain arrows
     return f"<v {name}>{text}" if name else text
 
 
 def _escaped(text: str) -> str:
-    """Return ``text`` with WebVTT's markup escaped; and the backslash, a line break to pysubs2."""
+    """Escape WebVTT's markup, and the backslash, which begins pysubs2's line break."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace("\\", "&#92;")
 
@@ -140,12 +140,12 @@ def _ass_text(cue: Cue, *, karaoke: bool) -> str:
 
 
 def in_ass(text: str) -> str:
-    """Return text as it is in SubStation: it cannot escape either, braces and backslashes get look-alikes."""
+    """Return text for SubStation, with look-alikes for braces and backslashes, which cannot be escaped."""
     return text.replace("\\", "∖").replace("{", "❴").replace("}", "❵")
 
 
 def _karaoke_lengths(cue: Cue) -> list[int]:
-    """Return how long each piece lasts, up to the next one, in hundredths of a second."""
+    """Return the time from each piece to the next one, in hundredths of a second."""
     times = [cue.start]
     for piece in list(chain(*cue.rows))[1:]:
         start = cue.start if piece.start is None else piece.start
@@ -156,7 +156,7 @@ def _karaoke_lengths(cue: Cue) -> list[int]:
 
 
 def read_srt(path: Path, text: str) -> list[PlainTranscript]:
-    """Read SubRip; a label counts as a speaker if it opens two cues at least."""
+    """Read SubRip; `Name:` counts as a speaker if at least two cues begin with it."""
     import pysubs2  # noqa: PLC0415
 
     cues = [

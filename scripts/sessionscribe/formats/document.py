@@ -16,13 +16,13 @@ from sessionscribe.formats.reading import PICTURES, numbered, paragraphs, shares
 if TYPE_CHECKING:
     from docx.text.paragraph import Paragraph
 
-EPOCH = datetime(1980, 1, 1, tzinfo=UTC)  # the earliest that a zip file knows: the same bytes at any time
+EPOCH = datetime(1980, 1, 1, tzinfo=UTC)  # zip's earliest date: the same transcript gives the same bytes
 TEXT_WIDTH = 6 * 914400  # of a page, in Word's units
 GREY = (0x66, 0x66, 0x66)
 
 
 def docx(transcript: Transcript, _: Export) -> bytes:
-    """Word: a table of the speakers, then paragraphs with time and speaker, right-to-left where they are."""
+    """Return a Word document: a table of speakers, then paragraphs with time and speaker."""
     import docx as word  # noqa: PLC0415 -- only this format needs it
 
     document = word.Document()
@@ -51,14 +51,8 @@ def docx(transcript: Transcript, _: Export) -> bytes:
             _set_right_to_left(paragraph)
         _run(paragraph, clock(part.start), colour=GREY)
         if part.speaker:
-            colour = colours.get(part.speaker, GREY)
-            _run(
-                paragraph,
-                f" {part.speaker}:",
-                colour=colour,
-                bold=True,
-                turned=is_right_to_left(part.speaker),
-            )
+            colour, turned = colours.get(part.speaker, GREY), is_right_to_left(part.speaker)
+            _run(paragraph, f" {part.speaker}:", colour=colour, bold=True, turned=turned)
         _run(paragraph, f" {part.text}", turned=right_to_left)
     if transcript.flags:
         document.add_heading("Worth a look", level=2)
@@ -90,14 +84,13 @@ def _set_right_to_left(paragraph: "Paragraph") -> None:
     from docx.oxml import OxmlElement  # noqa: PLC0415
 
     properties = paragraph._p.get_or_add_pPr()
-    # Where the schema has it: before what follows it, such as the alignment.
-    properties.insert_element_before(
-        OxmlElement("w:bidi"), "w:adjustRightInd", "w:snapToGrid", "w:spacing", "w:jc"
-    )
+    # The schema has a fixed order: before these elements.
+    followers = ("w:adjustRightInd", "w:snapToGrid", "w:spacing", "w:jc")
+    properties.insert_element_before(OxmlElement("w:bidi"), *followers)
 
 
 def _timeless(content: bytes) -> bytes:
-    """Return a zip archive with the same members, all of one date."""
+    """Return a zip archive with the same members, all with the same date."""
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(result, "w") as target:
         for name in source.namelist():

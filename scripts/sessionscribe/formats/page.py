@@ -1,8 +1,8 @@
-"""The transcript as one web page: to read, search and listen to, without a network.
+"""The transcript as a web page in one file, to read, search and listen to offline.
 
-The page holds its style and its program; a content security policy lets it run that program only and load
-nothing but audio. Without JavaScript it can be read. Audio is a file beside the page (or where the settings
-say), or one that the reader opens. Templates, style and player are those of ``sessionscribe serve``, too.
+A content security policy only allows the page's own script and style, and audio: a file beside the page (or
+at the place in the settings), or one that the reader opens. Without JavaScript, the page can still be read.
+``sessionscribe serve`` shares templates, style and player.
 """
 
 import base64
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 PLAYER = Path(__file__).with_name("player")
-BESIDE = ("m4a", "mp3", "opus", "ogg", "flac", "wav", "mp4", "webm")  # tried in turn, in the page's folder
-UNSURE_BELOW = 0.4  # words of a lower probability are marked
+BESIDE = ("m4a", "mp3", "opus", "ogg", "flac", "wav", "mp4", "webm")  # tried in the page's folder, in order
+UNSURE_BELOW = 0.4  # words with a lower probability are marked
 LEGEND = {
     "unsure": "dotted line: unsure",
     "twofold": "double line: somebody else speaks, too",
@@ -40,7 +40,7 @@ LEGEND = {
 
 @dataclass(frozen=True)
 class ShownWord:
-    """A word with its number among all words of the transcript, from 0; ``marks`` are CSS classes."""
+    """A word, with its number in the transcript, from 0, and its CSS classes (``marks``)."""
 
     number: int
     text: str
@@ -53,7 +53,7 @@ class ShownWord:
 
 @dataclass(frozen=True)
 class ShownParagraph:
-    """What somebody says; ``who`` is the speaker's number."""
+    """A paragraph of a speaker, whose number is ``who``."""
 
     start: float
     end: float
@@ -75,7 +75,7 @@ class ShownParagraph:
 
 @dataclass(frozen=True)
 class View:
-    """What a page shows: ``paragraphs``, and CSS for the colours of the speakers."""
+    """The content of a page: its paragraphs and removed texts by time, and CSS for the speakers' colours."""
 
     paragraphs: list[ShownParagraph | RemovedText]
     style: str
@@ -87,9 +87,9 @@ def html(
     removed: Sequence[RemovedText] = (),
     waveform: Waveform | None = None,
 ) -> str:
-    """A page with speakers in colours, times, search, a waveform, and audio that plays from any word.
+    """Return a page with speakers in colours, times, search, a waveform, and audio that plays from any word.
 
-    What was ``removed`` from the transcript stands greyed where it would be, with the reason.
+    Text that was ``removed`` from the transcript is shown in grey at its place, with the reason.
     """
     program = _read("player.js") + _read("page.js")
     found = view(transcript, removed)
@@ -124,7 +124,7 @@ def html(
 
 
 def environment(*folders: Path) -> "Environment":
-    """Return Jinja's environment for the player's templates and those in other folders."""
+    """Return a Jinja environment for the player's templates and those in other folders."""
     from jinja2 import Environment, FileSystemLoader  # noqa: PLC0415
 
     pages = Environment(
@@ -135,10 +135,7 @@ def environment(*folders: Path) -> "Environment":
 
 
 def view(transcript: Transcript, removed: Sequence[RemovedText] = ()) -> View:
-    """Return what a page shows of a transcript, in order of time.
-
-    A paragraph is in two where something was ``removed`` between two of its words.
-    """
+    """Return the content of a page; a paragraph is divided where text was ``removed`` between its words."""
     order = {id(word): n for n, word in enumerate(w for s in transcript.segments for w in s.words)}
     who = numbered(transcript)
     found: list[ShownParagraph | RemovedText] = []
@@ -158,7 +155,7 @@ def _word(word: SpokenWord, number: int) -> ShownWord:
 
 
 def _marks(word: SpokenWord) -> dict[str, str]:
-    """Return the CSS classes of a word, and what each says."""
+    """Return the CSS classes of a word, with a description of each."""
     marks = {
         "unsure": f"unsure: {word.probability:.2f}" if word.probability < UNSURE_BELOW else "",
         "twofold": f"{one_line(word.second_speaker)} speaks, too" if word.second_speaker else "",
@@ -168,7 +165,7 @@ def _marks(word: SpokenWord) -> dict[str, str]:
 
 
 def _direction(text: str) -> str:
-    # Not `auto`, which goes by the first letter: a Hebrew sentence may begin with a Latin name.
+    # Not `auto`, which uses the first letter: a Hebrew sentence may begin with a Latin name.
     return "rtl" if is_right_to_left(text) else "ltr"
 
 
@@ -207,7 +204,7 @@ def _made_by(transcript: Transcript) -> str:
 
 
 def _sources(transcript: Transcript, options: Export) -> list[str]:
-    """Return where the audio may be: beside the page, or what was transcribed if that is one file."""
+    """Return possible URLs of the audio: files beside the page, then the converted recording if it is one."""
     name = quote(transcript.session)
     if options.audio:
         return [options.audio.replace("{session}", name)]

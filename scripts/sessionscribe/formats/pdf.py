@@ -1,8 +1,8 @@
 """The transcript as PDF.
 
-Text is shaped by harfbuzz and put in order by the bidirectional algorithm. The font is DejaVu Sans, which has
-the Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic and Lao letters; others need fonts of their own
-(``export.pdf_fonts``). For a letter that no font has there is an empty box, and the end says so.
+Text is shaped by harfbuzz and ordered by the bidirectional algorithm. The font is DejaVu Sans, which covers
+Latin, Greek, Cyrillic, Armenian, Georgian, Hebrew, Arabic and Lao; other scripts need ``export.pdf_fonts``.
+Letters that no font has become an empty box, with a note at the end.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ from sessionscribe.formats.reading import PICTURES, Paragraph, numbered, paragra
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-EPOCH = datetime(1980, 1, 1, tzinfo=UTC)  # no clock: the same bytes at any time
+EPOCH = datetime(1980, 1, 1, tzinfo=UTC)  # the same transcript gives the same bytes
 FAMILY = "DejaVu"
 MARGIN_MM = 20.0
 LINE_MM = 5.5
@@ -37,28 +37,27 @@ BLACK = (0, 0, 0)
 
 
 def pdf(transcript: Transcript, options: Export) -> bytes:
-    """PDF: who speaks how long, then paragraphs with time and speaker.
+    """Return a PDF: speakers with their talk times, then paragraphs with time and speaker.
 
     Raises:
         UserError: a font of ``pdf_fonts`` cannot be read.
     """
     logging.getLogger("fontTools").setLevel(logging.ERROR)
-    logging.getLogger("fpdf").setLevel(logging.ERROR)  # what is missing is said at the end
+    logging.getLogger("fpdf").setLevel(logging.ERROR)  # missing letters are noted at the end
     title = one_line(transcript.session)
     page = _empty(title, options)
     page.set_lang(transcript.language)
     letters = _Letters(page)
     page.set_font(FAMILY, "B", 18)
-    _write(page, letters.had(title))
+    _write(page, letters.available(title))
     page.set_font(FAMILY, "", 10)
     _write(page, summary(transcript), colour=GREY)
     page.ln(3)
     colours = {speaker: on_light(number) for speaker, number in numbered(transcript).items()}
     for share in shares(transcript):
         page.set_font(FAMILY, "B", 10)
-        _write(
-            page, letters.had(share.speaker), colour=colours[share.speaker], align="L", width=80, goes_on=True
-        )
+        name, colour = letters.available(share.speaker), colours[share.speaker]
+        _write(page, name, colour=colour, align="L", width=80, goes_on=True)
         page.set_font(FAMILY, "", 10)
         _write(page, f"{clock(share.seconds)}   {share.share:.0%}", colour=GREY)
     page.ln(4)
@@ -66,10 +65,10 @@ def pdf(transcript: Transcript, options: Export) -> bytes:
     page.ln(4)
     for paragraph in paragraphs(transcript):
         _paragraph(page, paragraph, letters, colours.get(paragraph.speaker or "", BLACK))
-    notes = [letters.had(one_line(flag)) for flag in transcript.flags]
+    notes = [letters.available(one_line(flag)) for flag in transcript.flags]
     if letters.missing:
         codes = " ".join(f"U+{ord(c):04X}" for c in sorted(letters.missing)[:40])
-        notes.append(f"{BOX} stands for letters that no font here has ({codes}): see export.pdf_fonts")
+        notes.append(f"{BOX} stands for letters that no font has ({codes}): see export.pdf_fonts")
     if notes:
         page.ln(4)
         page.set_font(FAMILY, "B", 12)
@@ -81,18 +80,18 @@ def pdf(transcript: Transcript, options: Export) -> bytes:
 
 
 class _Letters:
-    """What letters the fonts have; fpdf2 would leave out the others without a word."""
+    """The letters of the fonts; fpdf2 would silently leave out others."""
 
     def __init__(self, page: "FPDF") -> None:
-        self._had = {code for font in page.fonts.values() for code in getattr(font, "cmap", {})}
+        self._codes = {code for font in page.fonts.values() for code in getattr(font, "cmap", {})}
         self.missing: set[str] = set()
 
-    def had(self, text: str) -> str:
-        """Return ``text`` with a box for every letter that no font has, and note these letters."""
+    def available(self, text: str) -> str:
+        """Return ``text`` with a box for every letter that no font has, and collect these letters."""
         shown = ""
         for cluster in clusters(text):
             lacks = {
-                c for c in cluster if ord(c) not in self._had and unicodedata.category(c) not in INVISIBLE
+                c for c in cluster if ord(c) not in self._codes and unicodedata.category(c) not in INVISIBLE
             }
             self.missing |= lacks
             shown += BOX if lacks else cluster
@@ -126,16 +125,15 @@ def _empty(title: str, options: Export) -> "FPDF":
         except (OSError, ValueError, TTLibError, FPDFException) as error:
             hint = "Name a TTF or OTF file in export.pdf_fonts"
             raise UserError(f"is not a readable font ({error})", where=path, hint=hint) from error
-    page.set_fallback_fonts(
-        [FAMILY, *others], exact_match=False
-    )  # its own: not every letter is there in bold
+    # Its own font, too: some letters are missing in bold.
+    page.set_fallback_fonts([FAMILY, *others], exact_match=False)
     page.set_text_shaping(True)
     page.add_page()
     return page
 
 
 def _dejavu() -> Path:
-    """Return the folder of the DejaVu fonts, which matplotlib brings (importing it would take a second)."""
+    """Return the folder of the DejaVu fonts in matplotlib, whose import would take a second."""
     found = importlib.util.find_spec("matplotlib")
     assert found is not None
     assert found.submodule_search_locations
@@ -153,7 +151,7 @@ def _write(
 ) -> None:
     """Write a paragraph ``width`` mm wide (0: to the margin).
 
-    With ``goes_on`` it is one line, cut where it must be, and the next paragraph stands beside it.
+    With ``goes_on`` it is a single line, shortened if necessary, and the next paragraph is put beside it.
     """
     from fpdf.enums import XPos, YPos  # noqa: PLC0415
 
@@ -179,13 +177,13 @@ def _shortened(page: "FPDF", text: str, width: float) -> str:
 
 def _paragraph(page: "FPDF", paragraph: Paragraph, letters: _Letters, colour: tuple[int, int, int]) -> None:
     if page.will_page_break(3 * LINE_MM):
-        page.add_page()  # no head without its text
+        page.add_page()  # keep the heading with its text
     from_right = is_right_to_left(paragraph.text)
-    name = ("B", letters.had(paragraph.speaker or ""), colour, page.epw - CLOCK_MM)
+    name = ("B", letters.available(paragraph.speaker or ""), colour, page.epw - CLOCK_MM)
     time = ("", clock(paragraph.start), GREY, CLOCK_MM)
     for number, (style, text, ink, width) in enumerate((time, name) if from_right else (name, time)):
         page.set_font(FAMILY, style, 10)
         _write(page, text, colour=ink, align="LR"[number], width=width, goes_on=number == 0)
     page.set_font(FAMILY, "", 10)
-    _write(page, letters.had(paragraph.text))
+    _write(page, letters.available(paragraph.text))
     page.ln(2.5)

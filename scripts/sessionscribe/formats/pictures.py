@@ -1,4 +1,4 @@
-"""A session as a picture: who speaks when, how sure the words are, who speaks how much."""
+"""Pictures of a session: who speaks when, how sure the words are, who speaks how long."""
 
 import io
 import warnings
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 WIDTH_IN, TITLE_IN, TICKS_IN, LETTER_IN = 10.0, 0.3, 0.3, 0.09
 LANE_IN, LANES_IN = 0.3, 4.0
-"""Height of a speaker, and of all speakers at most, so that the whole fits a page."""
+"""Height of a speaker's lane, and the largest height of all lanes, so that the picture fits on a page."""
 BARS = 2000
-"""Shorter pauses than this share of the session are not drawn: four hours would take megabytes."""
+"""Pauses shorter than the session divided by this are not drawn: four hours would take megabytes."""
 STRETCH_S = 30.0
 DPI = 150
 TICKS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600)
@@ -44,7 +44,7 @@ STYLE: Any = {
 
 
 def svg(transcript: Transcript, _: Export) -> str:
-    """Three pictures in one: lanes of speakers with gaps, probability of words by time, and talk time."""
+    """Return all pictures of a session in one SVG."""
     return drawn(transcript).decode()
 
 
@@ -58,11 +58,11 @@ def drawn(
     """Return pictures of a session, one above the other.
 
     Args:
-        transcript: what was said.
-        names: keys of ``PICTURES``; for none, all, or where there are no speakers, ``confidence``.
-        kind: of file.
-        fonts: let the reader's fonts show the text of SVG, which may have letters that DejaVu lacks; else it
-            is drawn as shapes.
+        transcript: the transcript.
+        names: keys of ``PICTURES``; none for all, or for ``confidence`` only if there are no speakers.
+        kind: the file format.
+        fonts: write text in SVG as text, for the reader's fonts, which may have letters that DejaVu lacks;
+            else as shapes.
     """
     import matplotlib  # noqa: PLC0415 -- half a second
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -75,7 +75,7 @@ def drawn(
     left = (0.3 + LETTER_IN * max(map(columns, [*speakers, "0.00"]))) / WIDTH_IN
     style = STYLE | {"svg.fonttype": "none" if fonts else "path"}
     with matplotlib.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # there is a box in its place
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn instead
         figure = Figure(figsize=(WIDTH_IN, total))
         for picture, height in zip(chosen, heights, strict=True):
             top -= TITLE_IN + height
@@ -84,7 +84,7 @@ def drawn(
             picture.draw(axes, transcript)
             top -= TICKS_IN
         written = io.BytesIO()
-        # Nothing about when and with what: the same bytes at any time.
+        # Without date and program: the same transcript gives the same bytes.
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type") if kind == "svg" else ("Software",))
         figure.savefig(written, format=kind, dpi=DPI, metadata=metadata)
     return written.getvalue()
@@ -106,7 +106,7 @@ def _timeline(axes: "Axes", transcript: Transcript) -> None:
 
 
 def _bars(transcript: Transcript, speaker: str) -> Iterator[tuple[float, float]]:
-    """Yield start and length of what a speaker says, over short pauses as one."""
+    """Yield start and length of a speaker's turns; turns with a short pause between them are one."""
     least = milliseconds(transcript.duration_s / BARS)
     own = [turn for turn in transcript.turns if one_line(turn.speaker) == speaker]
     for start, stop in united((milliseconds(turn.start), milliseconds(turn.end) + least) for turn in own):
@@ -161,7 +161,7 @@ def _colour(number: int) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """What is drawn in one picture; ``lanes``: it has one for each speaker."""
+    """A kind of picture; ``lanes``: it has one for each speaker."""
 
     title: str
     draw: Callable[["Axes", Transcript], None]

@@ -1,4 +1,4 @@
-"""Made to be read: paragraphs with a time and a speaker, as plain text and Markdown, and for MAXQDA."""
+"""Formats for reading: paragraphs with time and speaker, as plain text and Markdown, and for MAXQDA."""
 
 import re
 from collections import Counter
@@ -13,11 +13,11 @@ from sessionscribe.core.text import counted, is_right_to_left, join_segments, on
 from sessionscribe.core.units import clock, milliseconds
 from sessionscribe.formats.utterances import PlainTranscript, Utterance
 
-PARAGRAPH_PAUSE_MS = 2000  # silence from which the same speaker's next words stand in a new paragraph
-PARAGRAPH_MS = 60_000  # after it a new paragraph begins with the next segment
-RIGHT_TO_LEFT = "\u200f"  # at the start of a line: it runs from right to left
+PARAGRAPH_PAUSE_MS = 2000  # shortest pause of a speaker that begins a new paragraph
+PARAGRAPH_MS = 60_000  # longest paragraph, unless it is a single segment
+RIGHT_TO_LEFT = "\u200f"  # at the start of a line that runs from right to left
 PICTURES = "Who speaks when, how sure the words are, and who speaks how long"
-MAXQDA_NAME = 63  # MAXQDA takes a longer name for text
+MAXQDA_NAME = 63  # longest name; MAXQDA takes a longer one for text
 MAXQDA_ENDING = ".maxqda.txt"
 _CLOCK = re.compile(r"^\s*[\[(]?(\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?[ \t]+")
 _LABEL = re.compile(r"^([^\s:][^:\n]{0,39}):(?:\s+|$)")
@@ -27,7 +27,7 @@ _MAXQDA_TIME = re.compile(r"\s*#\d{1,3}:\d{2}:\d{2}-\d#\s*$")
 
 @dataclass(frozen=True)
 class Paragraph:
-    """What one speaker says without a long break; times in seconds, texts on one line."""
+    """Consecutive segments of a speaker without a long pause; times in seconds, text on one line."""
 
     start: float
     end: float
@@ -37,13 +37,13 @@ class Paragraph:
 
     @property
     def mark(self) -> str:
-        """What begins its line in plain text where it runs from right to left."""
+        """The mark before its line in plain text, if it runs from right to left."""
         return RIGHT_TO_LEFT if is_right_to_left(self.text) else ""
 
 
 @dataclass(frozen=True)
 class Share:
-    """How long a speaker speaks, in seconds and as a share of what all speak together."""
+    """The talk time of a speaker, in seconds and as a share of the sum of all talk times."""
 
     speaker: str
     seconds: float
@@ -51,7 +51,7 @@ class Share:
 
 
 def paragraphs(transcript: Transcript) -> list[Paragraph]:
-    """Return the transcript in paragraphs, in the order of its segments; those without text are left out."""
+    """Return the transcript in paragraphs, in the order of its segments; empty ones are left out."""
     groups: list[list[SpokenSegment]] = []
     for segment in transcript.segments:
         if groups and _continues(groups[-1], segment):
@@ -78,7 +78,7 @@ def _continues(group: list[SpokenSegment], segment: SpokenSegment) -> bool:
 
 
 def shares(transcript: Transcript) -> list[Share]:
-    """Return how long each speaker speaks, in the transcript's order of speakers."""
+    """Return the talk times, in the transcript's order of speakers."""
     times = transcript.talk_time_ms()
     total = sum(times.values())
     return [
@@ -88,19 +88,19 @@ def shares(transcript: Transcript) -> list[Share]:
 
 
 def numbered(transcript: Transcript) -> dict[str, int]:
-    """Return a number from 0 for each speaker, by the name that is shown."""
+    """Return a number from 0 for each speaker, by displayed name."""
     return {part.speaker: number for number, part in enumerate(shares(transcript))}
 
 
 def summary(transcript: Transcript) -> str:
-    """Return length, language and, where somebody asked, number of speakers in one line."""
+    """Return duration, language and, with diarization, number of speakers in one line."""
     count = len(transcript.speakers)
     who = f" · {counted(count, 'speaker')}" if count or transcript.diarization != OFF else ""
     return f"{clock(transcript.duration_s)} · {transcript.language}{who}"
 
 
 def txt(transcript: Transcript, _: Export) -> str:
-    """Plain text: a line for each paragraph."""
+    """Return plain text, a line for each paragraph."""
     lines = []
     for paragraph in paragraphs(transcript):
         label = f" {paragraph.speaker}:" if paragraph.speaker else ""
@@ -109,7 +109,7 @@ def txt(transcript: Transcript, _: Export) -> str:
 
 
 def md(transcript: Transcript, _: Export) -> str:
-    """Markdown (CommonMark with tables): who speaks how long, and what is said, in paragraphs."""
+    """Return Markdown (CommonMark with tables): talk times, then paragraphs."""
     parts = [f"# {_marked_down(one_line(transcript.session))}", _marked_down(summary(transcript))]
     if speakers := shares(transcript):
         rows = ["| Speaker | Time | Share |", "|---|---|---|"]
@@ -127,15 +127,14 @@ def md(transcript: Transcript, _: Export) -> str:
 
 
 def _marked_down(text: str) -> str:
-    """Return ``text`` with what Markdown could take for markup escaped."""
+    """Escape what Markdown could take for markup."""
     return re.sub(r"([\\`*_\[\]<>&|~$])", r"\\\1", text)
 
 
 def maxqda(transcript: Transcript, _: Export) -> str:
-    """Text for MAXQDA's import of focus groups: ``Name: text #00:00:05-5#``, the time that of the end.
+    """Return text for MAXQDA's import of focus groups: ``Name: text #00:00:05-5#``, with the time of the end.
 
-    Names are cut to what MAXQDA takes, and have no colon. Without a speaker the name is ``?``: else the
-    text up to some colon would be taken for one.
+    Without a speaker the name is ``?``; else MAXQDA would take the text before a colon for a name.
     """
     lines = []
     for paragraph in paragraphs(transcript):
@@ -147,12 +146,12 @@ def maxqda(transcript: Transcript, _: Export) -> str:
 
 
 def maxqda_name(speaker: str) -> str:
-    """Return a name, on one line, as MAXQDA takes it."""
+    """Return a name that MAXQDA accepts, without colons and number signs."""
     return speaker.replace(":", "꞉").replace("#", "＃")[:MAXQDA_NAME].strip()
 
 
 def read_txt(path: Path, text: str) -> list[PlainTranscript]:
-    """Read plain text: an utterance a line, with a time and a speaker before it or without."""
+    """Read plain text, an utterance per line, with or without time and speaker before it."""
     lines = [line for line in text.splitlines() if line.strip()]
     clocked = bool(lines) and all(_CLOCK.match(line) for line in lines)
     bare = [" ".join(_CLOCK.sub("", line).split()) for line in lines]
@@ -165,15 +164,12 @@ def read_txt(path: Path, text: str) -> list[PlainTranscript]:
 
 
 def maxqda_lines(text: str) -> list[str]:
-    """Return the paragraphs of a MAXQDA export, ``Name: text``, without times.
-
-    The number sign, which opens a time there, has a look-alike in it; in a name the colon has one, too.
-    """
+    """Return the paragraphs of a MAXQDA export, ``Name: text``, without times and look-alikes of `#`."""
     return [_MAXQDA_TIME.sub("", line) for line in text.replace("＃", "#").splitlines() if line.strip()]
 
 
 def read_maxqda(path: Path, text: str) -> list[PlainTranscript]:
-    """Read what `maxqda` writes."""
+    """Read the format that `maxqda` writes."""
     utterances = []
     for line in maxqda_lines(text):
         match = _LABEL_IN_MAXQDA.match(line)
@@ -185,7 +181,7 @@ def read_maxqda(path: Path, text: str) -> list[PlainTranscript]:
 def labelled(lines: Sequence[str], *, sure: bool = False) -> list[tuple[str | None, str]]:
     """Return speaker and text of lines such as ``Anna: Hello``.
 
-    A label counts if it opens two lines at least (or if ``sure``): ``Note: it rains`` may be a sentence.
+    A label counts if at least two lines begin with it (or if ``sure``): ``Note: it rains`` may be a sentence.
     """
     matches = [_LABEL.match(line) for line in lines]
     often = Counter(match[1] for match in matches if match)

@@ -1,7 +1,4 @@
-"""Read transcripts of any format: STM, CTM, RTTM, UEM, SegLST, SRT, VTT, plain text, our JSON and Whisper's.
-
-Each is read beside the function that writes it; subtitles by pysubs2 and webvtt-py, JSON by pydantic.
-"""
+"""Read transcripts: STM, CTM, RTTM, UEM, SegLST, SRT, VTT, plain text, and our JSON and Whisper's."""
 
 from __future__ import annotations
 
@@ -32,10 +29,10 @@ _KNOWN = f"Known endings: {' '.join(READERS)}"
 
 
 def read(paths: Iterable[Path]) -> dict[str, PlainTranscript]:
-    """Return what the files, and all known files in folders, say of each session.
+    """Read files, and all files of known formats in folders, and return a transcript per session.
 
     Raises:
-        UserError: a path is missing, of an unknown format, broken, or two files say the same.
+        UserError: a path is missing, of an unknown format or invalid, or two files have the same content.
     """
     return joined(part for path in paths for file in files_of(path) for part in read_file(file))
 
@@ -44,7 +41,7 @@ def files_of(path: Path) -> list[Path]:
     """Return the file itself, or all files of known formats in a folder.
 
     Raises:
-        UserError: there is nothing, or nothing known in the folder.
+        UserError: the folder has none.
     """
     if not path.is_dir():
         return [path]
@@ -55,10 +52,10 @@ def files_of(path: Path) -> list[Path]:
 
 
 def read_file(path: Path) -> list[PlainTranscript]:
-    """Return what a file says of each session that it names; one without names is called like the file.
+    """Read a file and return a transcript for each session in it; without names, it is the file's name.
 
     Raises:
-        UserError: it is missing, of an unknown format, or broken.
+        UserError: the file is missing, of an unknown format, or invalid.
     """
     reader = READERS.get(MAXQDA_ENDING if path.name.lower().endswith(MAXQDA_ENDING) else path.suffix.lower())
     if reader is None:

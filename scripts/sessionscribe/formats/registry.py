@@ -1,21 +1,21 @@
-"""The formats of finished files: how their names end, and which settings they depend on."""
+"""The export formats: their file name endings, and the settings that they depend on."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# A format's name is the end of its file's name, but for these.
+# The format's name is the ending of its files, except for these.
 ENDINGS: Mapping[str, str] = {
     "whisper": "whisper.json",
     "whisperx": "whisperx.json",
     "seglst": "seglst.json",
     "maxqda": "maxqda.txt",
 }
-READING = frozenset({"md", "html", "docx", "pdf"})  # these say at their end what is worth a look
+READING = frozenset({"md", "html", "docx", "pdf"})  # these end with the flags that are worth a look
 SUBTITLES = frozenset({"srt", "vtt", "ass"})
-# Which formats a setting matters to; one that is not named matters to all.
+# The formats that depend on a setting; all depend on those not named.
 MATTERS_TO: Mapping[str, frozenset[str]] = {
     "formats": frozenset(),
-    "names": frozenset(),  # they are in the transcript already
+    "names": frozenset(),  # applied to the transcript before
     "max_line_chars": SUBTITLES,
     "max_lines": SUBTITLES,
     "max_cue_s": SUBTITLES,
@@ -31,17 +31,17 @@ MATTERS_TO: Mapping[str, frozenset[str]] = {
 
 
 def ending(format: str) -> str:
-    """Return how the name of a file of this format ends, after the session's name and a dot."""
+    """Return the ending of files of a format, after the session's name and a dot."""
     return ENDINGS.get(format, format)
 
 
 def with_pictures(formats: Iterable[str]) -> list[str]:
-    """Return the formats, each once, and ``svg`` where one refers to it."""
+    """Return the formats without duplicates, and ``svg`` if one refers to it."""
     asked = dict.fromkeys(formats)
     return [*asked, "svg"] if "md" in asked and "svg" not in asked else [*asked]
 
 
 def options_for(formats: Iterable[str], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the export settings that the bytes of files in these formats depend on."""
+    """Return the export settings that files in these formats depend on."""
     asked = frozenset(formats)
     return {name: value for name, value in options.items() if asked & MATTERS_TO.get(name, asked)}

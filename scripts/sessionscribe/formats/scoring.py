@@ -1,7 +1,7 @@
-"""What diarization and scoring tools read and write: RTTM, UEM, CTM, STM.
+"""Formats of diarization and scoring tools: RTTM, UEM, CTM, STM.
 
-Lines of fields are read here: no library for STM and CTM is in every set-up, and pyannote.database leaves out
-turns and regions whose times are wrong, and takes neither comments nor a speaker called NA. Tests compare.
+The readers are our own: no library for STM and CTM is part of every set-up, and pyannote.database drops turns
+and regions with wrong times, and supports neither comments nor a speaker called NA. Tests compare them.
 """
 
 import math
@@ -23,16 +23,16 @@ from sessionscribe.formats.utterances import (
     broken,
 )
 
-NOBODY = "<NA>"  # NIST's word for what is not known
-PAUSE_S = 1.0  # in CTM, which has words only: a pause from which a new utterance begins
-SHORTEST_S = 0.001  # scorers refuse stretches of no length
+NOBODY = "<NA>"  # NIST's value for unknown fields
+PAUSE_S = 1.0  # in CTM, which only has words: shortest pause between utterances
+SHORTEST_S = 0.001  # scorers refuse empty intervals
 _MARK_APART = re.compile(r" (?=[?!:;%»…]+$)|(?<=^[«¿¡-]) ")  # a space within a word, as in `va ?` and `50 %`
 _IGNORED = "ignore_time_segment_in_scoring"
 _STM_FIELDS, _CTM_FIELDS, _RTTM_FIELDS, _UEM_FIELDS = 5, 5, 8, 4
 
 
 def rttm(transcript: Transcript, _: Export) -> str:
-    """Who speaks when, overlaps included."""
+    """Return the turns, including overlaps."""
     uri = field(transcript.session)
     lines = []
     for turn in transcript.turns:
@@ -44,7 +44,7 @@ def rttm(transcript: Transcript, _: Export) -> str:
 
 
 def uem(transcript: Transcript, _: Export) -> str:
-    """Which stretches there is audio of: the session without its gaps."""
+    """Return the regions with audio: the session without its gaps."""
     uri = field(transcript.session)
     whole = [(0, round(transcript.duration_s * SAMPLE_RATE))]
     heard = outside(whole, united((gap.start, gap.stop) for gap in transcript.gaps))
@@ -52,7 +52,7 @@ def uem(transcript: Transcript, _: Export) -> str:
 
 
 def ctm(transcript: Transcript, _: Export) -> str:
-    """Words with times and how sure the engine was; no speakers."""
+    """Return words with times and probabilities, without speakers."""
     uri = field(transcript.session)
     words = [w for segment in transcript.segments for w in segment.words if one_line(w.text)]
     lines = []
@@ -65,14 +65,14 @@ def ctm(transcript: Transcript, _: Export) -> str:
 
 
 def stm(transcript: Transcript, _: Export) -> str:
-    """Segments with times and speakers."""
+    """Return segments with times and speakers."""
     uri = field(transcript.session)
     lines = []
     for segment in sorted(transcript.segments, key=lambda segment: (segment.start, segment.end)):
         if text := one_line(segment.text):
             speaker = field(segment.speaker) if segment.speaker else NOBODY
             end = max(segment.end, segment.start + SHORTEST_S)
-            # At its start, text in angle brackets would be taken for labels of the segment.
+            # Text in angle brackets at the start would be taken for the segment's labels.
             text = f"‹{text[1:]}" if text.startswith("<") else text
             text = text.replace("{", "❴").replace("}", "❵")  # `{ a / b }` would be alternatives
             lines.append(f"{uri} 1 {speaker} {segment.start:.3f} {end:.3f} {text}\n")
@@ -80,7 +80,7 @@ def stm(transcript: Transcript, _: Export) -> str:
 
 
 def field(text: str) -> str:
-    """Return ``text`` as one field of a format of fields between spaces, which readers may unquote."""
+    """Return ``text`` as a field of a format with fields separated by spaces; readers may unquote it."""
     return one_line(text).replace(" ", "_").replace('"', "'") or "_"
 
 
@@ -90,7 +90,7 @@ def _rows(path: Path, text: str, least: int, most: int) -> Iterator[tuple[int, l
             continue
         row = line.split(maxsplit=most - 1)
         if len(row) < least:
-            raise broken(path, f"line {number} has {len(row)} fields, at least {least} are needed")
+            raise broken(path, f"line {number} has {len(row)} fields instead of at least {least}")
         yield number, row
 
 
@@ -107,12 +107,12 @@ def _number(path: Path, line: int, text: str) -> float:
 def _stretch(path: Path, line: int, times: Sequence[str]) -> Region:
     start, end = (_number(path, line, time) for time in times)
     if end < start:
-        raise broken(path, f"line {line}: ends before it begins")
+        raise broken(path, f"line {line}: the end is before the start")
     return start, end
 
 
 def read_stm(path: Path, text: str) -> list[PlainTranscript]:
-    """Read segments; stretches that scoring ignores are kept apart."""
+    """Read STM: segments, and regions to ignore in scoring."""
     found: dict[str, tuple[list[Utterance], list[Region]]] = {}
     for line, row in _rows(path, text, _STM_FIELDS, _STM_FIELDS + 1):
         session, _, speaker, *times = row[:5]
@@ -122,7 +122,7 @@ def read_stm(path: Path, text: str) -> list[PlainTranscript]:
         if words.lower() == _IGNORED:
             ignored.append((start, end))
         elif re.search(r"\{.*/.*\}", words):
-            raise broken(path, f"line {line}: alternatives {{a / b}} are not understood")
+            raise broken(path, f"line {line}: alternatives {{a / b}} are not supported")
         else:
             utterances.append(Utterance(words, start, end, speaker))
     return [
@@ -136,12 +136,12 @@ def read_stm(path: Path, text: str) -> list[PlainTranscript]:
 
 
 def read_ctm(path: Path, text: str) -> list[PlainTranscript]:
-    """Read words; a pause of ``PAUSE_S`` begins a new utterance."""
+    """Read CTM: words, with a new utterance after each pause of ``PAUSE_S``."""
     found: dict[str, dict[str, list[PlainWord]]] = {}
     for line, row in _rows(path, text, _CTM_FIELDS, _CTM_FIELDS + 2):
         session, channel, *times, word = row[:5]
         if word.startswith("<ALT"):
-            raise broken(path, f"line {line}: alternatives are not understood")
+            raise broken(path, f"line {line}: alternatives are not supported")
         start, duration = (_number(path, line, time) for time in times)
         words = found.setdefault(session, {}).setdefault(channel, [])
         words.append(PlainWord(word, start, round(start + duration, 6)))
@@ -168,7 +168,7 @@ def _by_pauses(channels: Iterable[list[PlainWord]]) -> tuple[Utterance, ...]:
 
 
 def read_rttm(path: Path, text: str) -> list[PlainTranscript]:
-    """Read turns; an empty file says that nobody speaks."""
+    """Read RTTM: turns; an empty file means that nobody speaks."""
     if not text.strip():
         return [PlainTranscript(path.stem, turns=())]
     rows = list(_rows(path, text, 1, 10))
@@ -179,14 +179,14 @@ def read_rttm(path: Path, text: str) -> list[PlainTranscript]:
         if row[0] != "SPEAKER":
             continue
         if len(row) < _RTTM_FIELDS:
-            raise broken(path, f"line {line} has {len(row)} fields, at least {_RTTM_FIELDS} are needed")
+            raise broken(path, f"line {line} has {len(row)} fields instead of at least {_RTTM_FIELDS}")
         start, duration = (_number(path, line, time) for time in row[3:5])
         found.setdefault(row[1], []).append(SpeakerTurn(start, start + duration, row[7]))
     return [PlainTranscript(session, turns=tuple(turns)) for session, turns in found.items()]
 
 
 def read_uem(path: Path, text: str) -> list[PlainTranscript]:
-    """Read the regions that count."""
+    """Read UEM: the regions to score."""
     found: dict[str, list[Region]] = {}
     for line, row in _rows(path, text, _UEM_FIELDS, _UEM_FIELDS + 1):
         found.setdefault(row[0], []).append(_stretch(path, line, row[2:4]))

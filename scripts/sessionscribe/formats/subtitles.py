@@ -1,10 +1,9 @@
-"""From a transcript to subtitle cues: what stands on the screen, how long, in which lines.
+"""Divide a transcript into subtitle cues and lines.
 
-A cue never holds two speakers. It is at most as long as the settings allow, in lines, columns and seconds,
-and ends, where it can, with a sentence, a clause or before a pause. It begins with its first word and stays
-as long as its last one; after that it may stay on into a pause until it could be read. Where people talk at
-once, a cue ends when the next one begins, so that cues never overlap; but each is seen as long as it was
-spoken, or for the shortest time that the settings allow, before the next may begin.
+A cue has one speaker, and at most as many lines, columns and seconds as the settings allow. If possible, it
+ends with a sentence, with a clause or before a pause. It is shown from its first to its last word, and on
+into a pause until it can be read. Cues never overlap: with simultaneous speech, a cue ends when the next one
+begins, which waits until the first was shown for the time it was spoken, or for ``min_cue_s``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,15 +14,13 @@ from sessionscribe.config.settings import Export
 from sessionscribe.core.text import CLAUSE_END, clusters, columns, ends_sentence, ends_with, one_line
 from sessionscribe.core.units import milliseconds
 
-PAUSE_MS = 300  # a pause from which it is a good place to end a cue
-EARLIEST = 0.4  # share of the longest possible cue that a cue fills at least when it ends at a good place
+PAUSE_MS = 300  # shortest pause that is a good end of a cue
+EARLIEST = 0.4  # shortest cue with a good end, as a share of the longest possible cue
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A word in a line, with the space before it if there is one; a speaker's label has neither ``start`` nor
-    ``word``, the word's number in the transcript.
-    """
+    """A word in a line, with the space before it, and its number in the transcript; a label has none."""
 
     text: str
     start: int | None
@@ -47,7 +44,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class _Token:
-    """A word, or a piece of one that is longer than a line; ``space`` says whether one belongs before it."""
+    """A word, or a piece of a word longer than a line; ``space``: whether a space precedes it."""
 
     text: str
     start: int
@@ -57,13 +54,13 @@ class _Token:
 
 
 def cues(transcript: Transcript, options: Export, *, label_in_text: bool) -> list[Cue]:
-    """Return the cues of a transcript in time order.
+    """Return the cues of a transcript in order of time.
 
     Args:
-        transcript: what was said.
-        options: the measures of lines and cues.
-        label_in_text: the speaker stands in the first line (``Anna: …``). A label of up to half a line counts
-            towards its length; a longer one gets a line of its own above the others.
+        transcript: the transcript.
+        options: the sizes of lines and cues.
+        label_in_text: begin the first line with the speaker (``Anna: …``). A label longer than half a line
+            gets a line of its own, which does not count.
     """
     found: list[Cue] = []
     first = 0
@@ -105,7 +102,7 @@ def _tokens(segment: SpokenSegment, first: int, width: int) -> Iterator[_Token]:
 
 
 def _pieces(text: str, width: int) -> Iterator[str]:
-    """Cut ``text`` into pieces of at most ``width`` columns, letters kept with their marks."""
+    """Cut ``text`` into pieces of at most ``width`` columns, without separating letters and their marks."""
     piece = ""
     for cluster in clusters(text):
         if piece and columns(piece + cluster) > width:
@@ -116,7 +113,7 @@ def _pieces(text: str, width: int) -> Iterator[str]:
 
 
 def _count(tokens: Sequence[_Token], options: Export, label: str) -> int:
-    """Return how many of the tokens the next cue takes: at least one, all if they fit."""
+    """Return the number of tokens of the next cue: at least one, and all if they fit."""
     longest = 1
     while longest < len(tokens) and _fits(tokens[: longest + 1], options, label):
         longest += 1
@@ -128,7 +125,7 @@ def _count(tokens: Sequence[_Token], options: Export, label: str) -> int:
     goodness = {count: _goodness(tokens[count - 1], tokens[count], options) for count in places}
     best = max(places, key=lambda count: (goodness[count], count))
     if goodness[best] == 0:
-        # No good place: at least leave no word or two over for a cue of their own.
+        # No good place: at least avoid a next cue of only one or two words.
         most = columns(_text(tokens)) - least
         return max((count for count in places if sizes[count - 1] <= most), default=best)
     return best
@@ -151,7 +148,7 @@ def _fits(tokens: Sequence[_Token], options: Export, label: str) -> bool:
 
 
 def _wrapped(tokens: Sequence[_Token], options: Export, label: str, *, balanced: bool) -> list[list[Piece]]:
-    """Return the tokens in lines; ``balanced`` makes the lines as even as the same number of lines allows."""
+    """Return the tokens in lines; ``balanced`` makes the lines as even as possible without adding one."""
     rows = _filled(tokens, options.max_line_chars, label)
     if balanced and len(rows) > 1:
         narrowest = max(columns(label), *(columns(token.text) for token in tokens))
@@ -187,13 +184,13 @@ def _text(tokens: Sequence[_Token]) -> str:
 
 
 def _apart(found: Sequence[Cue], least: int) -> list[Cue]:
-    """Return the cues in time order, none overlapping the next.
+    """Return the cues in order of time, without overlaps.
 
-    Each stays as long as it was spoken or ``least`` milliseconds, whichever is shorter, and one in any case;
-    the next one waits for that. The delay ends with the first longer cue or pause.
+    Each is shown as long as it was spoken or ``least`` milliseconds, whichever is shorter, but at least one
+    millisecond; the next one waits for that.
     """
     result: list[Cue] = []
-    ready = 0  # when the last one may go
+    ready = 0  # earliest end of the last cue
     for cue in sorted(found, key=lambda cue: (cue.start, cue.end)):
         start = max(cue.start, ready)
         if result:
@@ -204,7 +201,7 @@ def _apart(found: Sequence[Cue], least: int) -> list[Cue]:
 
 
 def _readable(found: Sequence[Cue], options: Export, duration_s: float) -> list[Cue]:
-    """Let cues stay on into the pause after them until they could be read, or the session ends."""
+    """Extend cues into the pause after them until they can be read."""
     result = []
     for number, cue in enumerate(found):
         room = found[number + 1].start if number + 1 < len(found) else milliseconds(duration_s)

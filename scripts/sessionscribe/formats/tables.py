@@ -1,4 +1,4 @@
-"""Tables: a row for each segment."""
+"""Tables with a row for each segment."""
 
 import csv as csv_module
 import io
@@ -14,7 +14,7 @@ from sessionscribe.core.units import milliseconds
 
 
 def tsv(transcript: Transcript, _: Export) -> str:
-    """Tab-separated, times in whole milliseconds (as in Whisper's own tsv)."""
+    """Return tab-separated values, with times in whole milliseconds as in Whisper's own tsv."""
     rows = (
         [milliseconds(part.start), milliseconds(part.end), _cell(part.speaker or ""), _cell(part.text)]
         for part in transcript.segments
@@ -23,7 +23,7 @@ def tsv(transcript: Transcript, _: Export) -> str:
 
 
 def csv(transcript: Transcript, _: Export) -> str:
-    """Comma-separated, for spreadsheets: times in seconds, number of words, their mean probability."""
+    """Return comma-separated values: times in seconds, number of words, their mean probability."""
     rows = []
     for part in transcript.segments:
         sure = f"{fmean(word.probability for word in part.words):.3f}" if part.words else ""
@@ -39,10 +39,10 @@ def _table(header: list[str], rows: Iterable[list[Any]], *, delimiter: str) -> s
 
 
 def _cell(text: str) -> str:
-    """Return ``text`` on one line, as a cell that no spreadsheet computes."""
+    """Return ``text`` as a cell on one line that spreadsheets do not evaluate as a formula."""
     return guarded(one_line(text))
 
 
 def uncomputed(cell: str) -> str:
-    """Return a cell of `csv` or `tsv` as it was, on one line."""
+    """Return the text of a cell of `csv` or `tsv`, on one line."""
     return unguarded(one_line(cell))

@@ -1,4 +1,4 @@
-"""Transcripts in JSON: as Whisper, WhisperX, MeetEval (SegLST) and this program have them."""
+"""JSON formats of transcripts: Whisper, WhisperX, SegLST (MeetEval), and our own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from sessionscribe.core.text import join_words, one_line, spaces_before
 from sessionscribe.formats.scoring import NOBODY
 from sessionscribe.formats.utterances import (
     PlainTranscript,
-    PlainWord,
     SpeakerTurn,
     Text,
     Time,
@@ -26,14 +24,14 @@ from sessionscribe.formats.utterances import (
     broken,
 )
 
-LEAST = 1e-4  # a word's probability is at least this, for the logarithm
+LEAST = 1e-4  # lower bound of probabilities, for the logarithm
 
 
 def whisper(transcript: Transcript, _: Export) -> str:
-    """As ``whisper --word_timestamps True --output_format json``; words have the space before them.
+    """Return the format of ``whisper --word_timestamps True --output_format json``.
 
-    What a finished transcript does not know is null or empty: tokens, temperature, compression ratio,
-    no-speech probability. ``avg_logprob`` is the mean over words, not over tokens.
+    Values that finished transcripts lack are null or empty: tokens, temperature, compression ratio, no-speech
+    probability. ``avg_logprob`` is the mean over words, not over tokens.
     """
     segments: list[dict[str, Any]] = []
     for number, segment in enumerate(transcript.segments):
@@ -62,7 +60,7 @@ def whisper(transcript: Transcript, _: Export) -> str:
 
 
 def whisperx(transcript: Transcript, _: Export) -> str:
-    """As ``whisperx --diarize --output_format json``: no speaker, no key ``speaker``."""
+    """Return the format of ``whisperx --diarize --output_format json``."""
     segments = [
         {
             "start": segment.start,
@@ -92,7 +90,7 @@ def _dumped(content: object) -> str:
 
 
 def seglst(transcript: Transcript, _: Export) -> str:
-    """Segments with times and speakers, as a list in JSON (the format of MeetEval and CHiME)."""
+    """Return SegLST, a JSON list of segments with times and speakers (the format of MeetEval and CHiME)."""
     rows = [
         {
             "session_id": transcript.session,
@@ -108,20 +106,13 @@ def seglst(transcript: Transcript, _: Export) -> str:
 
 
 class _Transcript(BaseModel):
-    """Ours of any version, a merged one, Whisper's and WhisperX's; what is not listed is left aside."""
+    """A transcript of ours (of any version, or merged), Whisper's or WhisperX's; other fields are ignored."""
 
     session: str | None = None
     language: str | None = None
     duration_s: Time | None = None
     segments: list[Utterance]
     turns: tuple[SpeakerTurn, ...] | None = None
-
-
-class _Truth(BaseModel):
-    session: str
-    duration_s: Time | None = None
-    words: list[PlainWord]
-    turns: list[SpeakerTurn]
 
 
 class _SegLst(BaseModel):
@@ -133,22 +124,20 @@ class _SegLst(BaseModel):
 
 
 def read_json(path: Path, text: str) -> list[PlainTranscript]:
-    """Read a transcript of ours, Whisper's or WhisperX's, a truth file, or SegLST."""
+    """Read a transcript of ours, Whisper's or WhisperX's, or SegLST."""
     try:
         content = json.loads(text)
         if isinstance(content, list):
             return _from_seglst(path, TypeAdapter(list[_SegLst]).validate_python(content))
         if isinstance(content, dict) and "segments" in content:
             return [_from_transcript(path, _Transcript.model_validate(content))]
-        if isinstance(content, dict) and "words" in content and "turns" in content:
-            return [from_truth(content)]
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise broken(path, f"is not valid ({place}: {first['msg']})") from error
     except (ValueError, RecursionError) as error:
         raise broken(path, f"is not valid JSON ({str(error).splitlines()[0]})") from error
-    raise broken(path, "is neither a transcript, nor a truth file, nor SegLST")
+    raise broken(path, "is neither a transcript nor SegLST")
 
 
 def _from_seglst(path: Path, parts: Sequence[_SegLst]) -> list[PlainTranscript]:
@@ -170,35 +159,10 @@ def _from_transcript(path: Path, found: _Transcript) -> PlainTranscript:
 
 
 def _completed(said: Utterance) -> Utterance:
-    """Return an utterance whose words have its speaker and spaces, or that has the text of its words."""
+    """Give the words of an utterance its speaker and its spaces; without text, it gets that of its words."""
     text = said.text.strip()
     words = [replace(w, text=w.text.strip(), speaker=w.speaker or said.speaker) for w in said.words]
     if text:
         spaces = spaces_before(text, [word.text for word in words])
         words = [replace(word, space=space) for word, space in zip(words, spaces, strict=True)]
     return replace(said, text=text or join_words(words), words=tuple(words))
-
-
-def from_truth(content: Any) -> PlainTranscript:
-    """Return the content of a truth file, as ``resources/demo/truth`` has them.
-
-    Its words stand turn after turn: where two speak at once, each keeps their words together.
-
-    Raises:
-        ValidationError: it is no truth file.
-    """
-    truth = _Truth.model_validate(content)
-    turns = sorted(truth.turns, key=lambda turn: (turn.start, turn.end))
-
-    def turn_of(word: PlainWord) -> int:
-        middle = ((word.start or 0.0) + (word.end or 0.0)) / 2
-        own = (n for n, turn in enumerate(turns) if turn.speaker == word.speaker)
-        return min(own, key=lambda n: max(turns[n].start - middle, middle - turns[n].end, 0.0), default=-1)
-
-    ordered = sorted(((turn_of(word), word.start or 0.0, n) for n, word in enumerate(truth.words)))
-    utterances = []
-    for _, group in groupby(ordered, key=lambda item: item[0]):
-        said = tuple(truth.words[n] for *_, n in group)
-        text = " ".join(word.text for word in said)
-        utterances.append(Utterance(text, said[0].start, said[-1].end, said[0].speaker, said))
-    return PlainTranscript(truth.session, tuple(utterances), tuple(turns), duration_s=truth.duration_s)

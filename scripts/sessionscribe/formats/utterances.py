@@ -1,6 +1,6 @@
-"""What one source, a transcript of any format, says of a session.
+"""A transcript of a session, as read from any format.
 
-The classes are dataclasses for speed; what their annotations demand is checked only when pydantic reads JSON.
+The classes are dataclasses for speed; their annotations are only validated when pydantic reads JSON.
 """
 
 from __future__ import annotations
@@ -15,20 +15,16 @@ from pydantic import AfterValidator, AliasChoices, Field
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import undirected
 
-HINT = "Name the files that count: for each session one with its words and one with its speakers"
-
+HINT = "Name the files to use: for each session one with its words and one with its speakers"
 
 Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Text = Annotated[str, AfterValidator(undirected)]
-"""In JSON, marks of direction may be written as escapes."""
+"""Text without marks of direction, which JSON may contain as escapes."""
 
 
 @dataclass(frozen=True)
 class PlainWord:
-    """A word as it is written; times in seconds, if the source has them for each word.
-
-    ``space`` says whether one stands before it.
-    """
+    """A word; times in seconds, if the source has them for words; ``space``: whether a space precedes it."""
 
     text: Annotated[Text, Field(validation_alias=AliasChoices("text", "word"))]
     start: Time | None = None
@@ -39,7 +35,7 @@ class PlainWord:
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one speaker says without a break; ``words`` is empty if only the whole has times."""
+    """A segment of one speaker; ``words`` is empty if they have no times."""
 
     text: Text = ""
     start: Time | None = None
@@ -48,13 +44,13 @@ class Utterance:
     words: tuple[PlainWord, ...] = ()
 
     def each_word(self) -> tuple[PlainWord, ...]:
-        """Return its words; without times of their own they have none."""
+        """Return its words, without times if they have none of their own."""
         return self.words or tuple(PlainWord(text, speaker=self.speaker) for text in self.text.split())
 
 
 @dataclass(frozen=True)
 class SpeakerTurn:
-    """A stretch of speech of one speaker, in seconds."""
+    """A turn of a speaker, in seconds."""
 
     start: Time
     end: Time
@@ -62,14 +58,14 @@ class SpeakerTurn:
 
 
 Region = tuple[float, float]
-"""A stretch ``[start, stop)`` in seconds."""
+"""A region ``[start, stop)`` in seconds."""
 
 
 @dataclass(frozen=True)
 class PlainTranscript:
-    """What a source says of a session; what it does not know is None.
+    """The transcript of a session; what its source lacks is None.
 
-    ``scored`` are the only regions that count for speakers, ``ignored`` regions count for nothing.
+    ``scored`` are the regions in which speakers are scored; nothing is scored in ``ignored`` regions.
     """
 
     session: str
@@ -92,13 +88,13 @@ class PlainTranscript:
 
     @property
     def end(self) -> float:
-        """Where its last word or turn ends, 0 without times."""
+        """The end of its last utterance or turn, 0 without times."""
         ends = [part.end for part in self.utterances or () if part.end is not None]
         return max([*ends, *(turn.end for turn in self.turns or ())], default=0.0)
 
 
 def turns_of(utterances: Iterable[Utterance]) -> tuple[SpeakerTurn, ...] | None:
-    """Return the utterances as speakers' turns; None if none has times and a speaker."""
+    """Return the turns of utterances, or None if no utterance has times and a speaker."""
     timed = [
         SpeakerTurn(part.start, part.end, part.speaker)
         for part in utterances
@@ -108,12 +104,12 @@ def turns_of(utterances: Iterable[Utterance]) -> tuple[SpeakerTurn, ...] | None:
 
 
 def joined(parts: Iterable[PlainTranscript]) -> dict[str, PlainTranscript]:
-    """Return one source per session, where several files speak of the same one (an STM and an RTTM).
+    """Join the transcripts of each session, for example those of an STM and an RTTM.
 
-    Turns that a file states go before those that follow from another file's utterances.
+    Turns from a file take precedence over those derived from utterances.
 
     Raises:
-        UserError: two files have words, or two have turns of their own.
+        UserError: two transcripts have words, turns or scored regions of the same session.
     """
     found: dict[str, PlainTranscript] = {}
     for part in parts:
@@ -133,7 +129,7 @@ def joined(parts: Iterable[PlainTranscript]) -> dict[str, PlainTranscript]:
 
 
 def broken(path: Path, what: str) -> UserError:
-    """Return the error for a broken file; what it quotes of the file may hold anything."""
+    """Return the error for an invalid file; ``what`` may quote any of its content."""
     return UserError(
         visible(what)[:200], where=path, hint=f"Correct it: it is read as {path.suffix.lstrip('.').upper()}"
     )

@@ -1,1 +1,1 @@
-"""What surrounds the work of a job: log, record, failure, what was used."""
+"""What surrounds the work of jobs: log, provenance, failures, usage, memory; a machine's clock and GPU."""

@@ -1,4 +1,4 @@
-"""What is done, saved every so often while a run goes on. Needs Python's own library only."""
+"""Save results regularly during a run. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 class CheckpointManager:
     """Calls ``save`` every ``interval_s`` seconds from ``start`` to ``stop``, in a thread of its own.
 
-    One save at a time: ``save_now`` waits for one that runs. What fails is tried again the next time; the
-    last failure is in ``problem``, which a save that succeeds clears.
+    A failed save is repeated with the next one; ``problem`` is its exception, or None after a successful
+    save.
 
     Args:
-        save: saves what is new. It must be safe to call again.
-        interval_s: seconds from the end of one save to the begin of the next.
-        on_error: is told what went wrong.
+        save: saves what is new; it must be safe to call it again.
+        interval_s: seconds from the end of one save to the beginning of the next.
+        on_error: is called with the exception of a failed save.
     """
 
     def __init__(
@@ -25,37 +25,33 @@ class CheckpointManager:
         on_error: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self._save, self.interval_s, self._on_error = save, interval_s, on_error
-        self._ended, self._lock = threading.Event(), threading.Lock()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
         self.problem: Exception | None = None
 
     def start(self) -> CheckpointManager:
-        """Begin to save, first after ``interval_s``."""
+        """Start the thread; the first save is after ``interval_s``."""
         self._thread.start()
         return self
 
-    def save_now(self) -> bool:
-        """Save at once; return whether that went well."""
-        with self._lock:
-            try:
-                self._save()
-            except Exception as error:  # a full disk, a network that is away: the work goes on
-                self.problem = error
-                self._on_error(error)
-                return False
-            self.problem = None
-            return True
-
-    def stop(self) -> bool:
-        """End the thread, save a last time, and return whether that went well."""
+    def stop(self) -> None:
+        """End the thread and save a last time."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
-        return self.save_now()
+        self._save_now()
 
     def _run(self) -> None:
         while not self._ended.wait(self.interval_s):
-            self.save_now()
+            self._save_now()
+
+    def _save_now(self) -> None:
+        self.problem = None
+        try:
+            self._save()
+        except Exception as error:  # such as a full disk or no network: the run goes on
+            self.problem = error
+            self._on_error(error)
 
     def __enter__(self) -> CheckpointManager:
         return self.start()

@@ -1,4 +1,4 @@
-"""What the GPUs of this machine are doing, as NVIDIA's own command tells. Python's own library only."""
+"""The load of this machine's GPUs, as `nvidia-smi` reports it. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import subprocess
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import Any
 
 FIELDS = ("name", "utilization.gpu", "memory.used", "memory.total", "temperature.gpu", "power.draw")
 SHOWN_S = 60
@@ -21,9 +19,9 @@ TIMEOUT_S = 20
 
 @dataclass(frozen=True)
 class GpuStats:
-    """One GPU at one moment, or over some time: load, temperature and power are means, memory the peak.
+    """The state of a GPU: a sample, or over some time the means, and the peak of ``memory_used``.
 
-    Load is in percent, memory in MiB, temperature in degrees Celsius, power in watts (0: not told).
+    Load is in percent, memory in MiB, temperature in degrees Celsius, power in watts (0 if unknown).
     """
 
     name: str
@@ -41,7 +39,7 @@ class GpuStats:
 
 
 def read_gpus() -> list[GpuStats]:
-    """Return the GPUs of this machine as they are now; none where there is no driver."""
+    """Return the current state of this machine's GPUs; empty if there is no driver."""
     command = ["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
@@ -59,32 +57,28 @@ def _number(text: str) -> float:
 
 
 class GpuMonitor:
-    """Looks at the GPUs every ``interval_s`` seconds from ``start`` to ``stop``, in a thread of its own.
+    """Samples the GPUs every ``interval_s`` seconds from ``start`` to ``stop``, in a thread of its own.
 
-    Without a driver ``available`` is False, and nothing else happens.
-
-    Args:
-        interval_s: seconds between two looks.
-        log: a table of them is appended to this file.
+    The samples are appended to the table ``log``. Without a driver, ``available`` is False and nothing else
+    happens.
     """
 
     def __init__(self, interval_s: float = 10.0, log: Path | None = None) -> None:
         self.interval_s, self._log = interval_s, log
-        # What warnings are about takes longer than what is shown.
-        self._samples: deque[tuple[float, list[GpuStats]]] = deque()
+        self._samples: deque[tuple[float, list[GpuStats]]] = deque()  # of the last IDLE_S
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gpu monitor", daemon=True)
-        self._take(read_gpus())
+        self._sample()
         self.available = bool(self._samples)
 
     def start(self) -> GpuMonitor:
-        """Begin to look."""
+        """Start sampling."""
         if self.available:
             self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop sampling."""
         self._ended.set()
 
     def __enter__(self) -> GpuMonitor:
@@ -94,11 +88,11 @@ class GpuMonitor:
         self.stop()
 
     def get_stats(self) -> list[GpuStats]:
-        """Return each GPU over the last minute."""
+        """Return the state of each GPU over the last minute."""
         return self._over(SHOWN_S)
 
     def get_warnings(self) -> list[str]:
-        """Return what is not as it should be while models work: a GPU that idles, is full, or is hot."""
+        """Return warnings about GPUs that are idle, full or hot."""
         found = []
         for now, longer in zip(self.get_stats(), self._over(IDLE_S), strict=True):
             if longer.load < IDLE_PERCENT and time.monotonic() - self._samples[0][0] >= IDLE_S * 0.9:
@@ -114,12 +108,12 @@ class GpuMonitor:
 
     def _run(self) -> None:
         while not self._ended.wait(self.interval_s):
-            self._take(read_gpus())
+            self._sample()
 
-    def _take(self, gpus: list[GpuStats]) -> None:
+    def _sample(self) -> None:
+        gpus, now = read_gpus(), time.monotonic()
         if not gpus:
             return
-        now = time.monotonic()
         self._samples.append((now, gpus))
         while self._samples[0][0] < now - IDLE_S:
             self._samples.popleft()
@@ -128,20 +122,24 @@ class GpuMonitor:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             with self._log.open("a", encoding="utf-8") as file:
                 for number, gpu in enumerate(gpus):
-                    values = (gpu.load, gpu.memory_used, gpu.memory_total, gpu.temperature, gpu.power)
-                    file.write("\t".join([stamp, str(number), gpu.name, *map(str, values)]) + "\n")
+                    name, *values = astuple(gpu)
+                    file.write("\t".join([stamp, str(number), name, *map(str, values)]) + "\n")
 
     def _over(self, seconds: float) -> list[GpuStats]:
-        since = time.monotonic() - seconds
-        recent = [gpus for when, gpus in list(self._samples) if when >= since] or [
-            gpus for _, gpus in list(self._samples)[-1:]
-        ]
-        count = min(map(len, recent), default=0)
-        return [_mean([gpus[number] for gpus in recent]) for number in range(count)]
+        since, samples = time.monotonic() - seconds, list(self._samples)
+        recent = [gpus for when, gpus in samples if when >= since] or [gpus for _, gpus in samples[-1:]]
+        return [_summary(states) for states in zip(*recent, strict=False)]
 
 
-def _mean(samples: list[GpuStats]) -> GpuStats:
-    means: dict[str, Any] = {
-        name: fmean(getattr(sample, name) for sample in samples) for name in ("load", "temperature", "power")
-    }
-    return replace(samples[-1], memory_used=max(sample.memory_used for sample in samples), **means)
+def _summary(samples: tuple[GpuStats, ...]) -> GpuStats:
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    return GpuStats(
+        name=samples[-1].name,
+        load=mean([sample.load for sample in samples]),
+        memory_used=max(sample.memory_used for sample in samples),
+        memory_total=samples[-1].memory_total,
+        temperature=mean([sample.temperature for sample in samples]),
+        power=mean([sample.power for sample in samples]),
+    )

@@ -1,4 +1,4 @@
-"""What every job does around its work: a log, one clear line on failure, a record of what was made."""
+"""What every job does around its work: a log, one clear line on failure, a record of its results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sessionscribe.jobs import metrics
 from sessionscribe.jobs.log import JobLogger, Log, printing_to
 
 MODELS = "models"
-"""In place of a session's name: of the job that checks the models."""
+"""In place of a session's name, for the job that checks the models."""
 PACKAGES = ("faster-whisper", "ctranslate2", "pyannote.audio", "av", "torch")
 
 
@@ -41,18 +41,24 @@ def job(
     queued_s: float = 0.0,
     usage: bool = True,
 ) -> Iterator[JobLogger]:
-    """Run a job's work: ``with job(...) as say``. All that is printed goes to the log with the time.
+    """Run a job's work: ``with job(...) as say``. Everything that it prints goes to the log.
 
-    A failure ends the process (in a worker: the job) with its exit code after one line on the log and on
-    standard error, and leaves a ``Failure`` for the status table. Success removes that, and writes the record
-    named by ``outputs["provenance"]`` last, so that a job counts as done only when all its outputs are whole.
-    Either way ``logs/usage`` gets what the job used, where ``usage`` says so; ``queued_s`` is how long it
-    waited for a worker.
+    A failure ends the process (in a worker: the job) with its exit code, after one line in the log and on
+    standard error, and leaves a ``Failure`` for the status table. Success removes that and writes the record
+    ``outputs["provenance"]`` last, so that a job counts as done only when all its outputs are complete.
+
+    Args:
+        rule: the rule.
+        settings: the settings of the step; ``session`` and ``key`` identify it.
+        log: path of the log.
+        outputs: paths of the outputs by name.
+        queued_s: how long the job waited for a worker, in seconds.
+        usage: whether to record what the job used in ``logs/usage``.
     """
     watch_ancestors()
     session = str(settings.get("session", MODELS))
     first = next(iter(outputs.values()), "")
-    failure, used_up = notes_of(rule, session, log)
+    failed, used_up = notes_of(rule, session, log)
     code = 0
     with Log(Path(log)) as file, metrics.measured() as used:
         say = JobLogger(file)
@@ -60,34 +66,32 @@ def job(
             with printing_to(file):
                 yield say
                 _write_record(rule, settings, outputs, say)
-            failure.unlink(missing_ok=True)
+            failed.unlink(missing_ok=True)
             say(f"done in {used.wall_s():.1f} s")
         except Exception as error:
             if not isinstance(error, UserError):
                 traceback.print_exc(file=file)
             message, code = errors.describe(error, session), errors.exit_code(error)
             say(f"FAILED {message}")
-            noted = Failure(session=session, rule=rule, output=first, message=message, log=log)
-            note_failure(failure, noted)
-        spent = used.usage(session, rule, first, queued_s=queued_s, ok=not code)
-        with contextlib.suppress(OSError):  # a full disk costs the figures, not the work
-            if usage:
-                spent.write(used_up)
+            note_failure(failed, Failure(session=session, rule=rule, output=first, message=message, log=log))
+        if usage:
+            with contextlib.suppress(OSError):  # a full disk must not fail a finished job
+                used.usage(session, rule, first, queued_s=queued_s, ok=not code).write(used_up)
     if code:
         print(f"sessionscribe: {rule} failed: {message} (log: {log})", file=sys.stderr)
         sys.exit(code)
 
 
 def notes_of(rule: str, session: str, log: str) -> tuple[Path, Path]:
-    """Return where a job notes its failure, and where what it used."""
+    """Return the paths of a job's ``Failure`` and ``JobUsage``."""
     which = "" if session == MODELS else f".{Path(log).name.removesuffix('.log')}"
     name = f"{session}/{rule}{which}.json"
     return Path("logs/failed", name), Path("logs/usage", name)
 
 
 def note_failure(path: Path, failure: Failure) -> None:
-    """Write why a job failed, where the status table looks for it."""
-    with contextlib.suppress(OSError):  # on a full disk the message on standard error must do
+    """Write why a job failed, for the status table."""
+    with contextlib.suppress(OSError):  # on a full disk, the line on standard error must do
         failure.write(path)
 
 
@@ -114,7 +118,7 @@ def _describe_file(path: str) -> Output:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the versions of our code (its number, and a checksum of its files) and of what it leans on."""
+    """Return the versions of our code (with a checksum of its files), Python and the engines' packages."""
     found = {
         "sessionscribe": f"{__version__}+{source_sha256(PACKAGE)[:12]}",
         "python": ".".join(map(str, sys.version_info[:3])),
@@ -127,9 +131,9 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def watch_ancestors() -> None:
-    """End this process when one of its ancestors dies: a killed Snakemake leaves its jobs running.
+    """End this process when an ancestor dies, because a killed Snakemake leaves its jobs running.
 
-    Watched is the chain of parents up to the Snakemake that a user or `sessionscribe run` started.
+    The watched ancestors are all parents up to the Snakemake that a user or `sessionscribe run` started.
     """
     chain = list(takewhile(_is_ours, psutil.Process().parents()))
 

@@ -1,4 +1,4 @@
-"""A job's log: all that it and its libraries print, also where one process runs several jobs at once."""
+"""A job's log: everything that the job and its libraries print, even beside other jobs in one process."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any, ClassVar, TextIO
 
 from sessionscribe.core.errors import visible
 
-# Appending, so that what native code writes to it by another descriptor is not overwritten.
-OPENED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+# Appending, because native code writes to it, too, through another descriptor.
+FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
 
 
 class Log(io.TextIOBase):
-    """A job's log file. On a full disk it loses lines, not the job, and not the message about it."""
+    """A job's log file. On a full disk, lines are lost, but the job goes on."""
 
     encoding = "utf-8"
 
@@ -28,10 +28,10 @@ class Log(io.TextIOBase):
         self._descriptor = -1
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, OPENED, 0o644)
+            self._descriptor = os.open(path, FLAGS, 0o644)
 
     def writable(self) -> bool:
-        """Tell libraries that it can be written."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
@@ -41,7 +41,7 @@ class Log(io.TextIOBase):
         return self._descriptor
 
     def write(self, text: str) -> int:
-        """Write at once, without a buffer that a later failure would meet."""
+        """Write without a buffer, which could fail later."""
         with contextlib.suppress(OSError):
             os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))
         return len(text)
@@ -55,9 +55,12 @@ class Log(io.TextIOBase):
 
 
 class JobLogger:
-    """A job's voice: call it with a line for the log; what it flags and judges ends in its record.
+    """Writes lines to a job's log, and collects what goes into the job's record.
 
-    So does the size and checksum of ``inputs``: files that have no record of their own.
+    Attributes:
+        flags: warnings about the results.
+        inputs: input files that have no record of their own; the record gets their sizes and checksums.
+        verdict: the audit's verdict.
     """
 
     def __init__(self, file: Log) -> None:
@@ -67,12 +70,12 @@ class JobLogger:
         self.verdict = ""
 
     def __call__(self, line: str) -> None:
-        """Write a line to the log, with the time."""
-        print(f"{time.strftime('%H:%M:%S')} {visible(line)}", file=self._file)
+        """Write a line with the time to the log."""
+        print(f"{time.strftime('%H:%M:%S')} {visible(line, None)}", file=self._file)
 
 
 class _Routed:
-    """A standard stream that goes to the log of this thread's job, and without one where it went before."""
+    """A standard stream that goes to the log of this thread's job, or else to the original stream."""
 
     current: ClassVar[ContextVar[Log | None]] = ContextVar("sessionscribe_job_log", default=None)
 
@@ -85,7 +88,7 @@ class _Routed:
 
 @contextmanager
 def printing_to(file: Log) -> Iterator[None]:
-    """Send what this thread prints to a log, until the end of the ``with``."""
+    """Send what this thread prints to a log, until the end of the block."""
     for name in ("stdout", "stderr"):
         if not isinstance(stream := getattr(sys, name), _Routed):
             setattr(sys, name, _Routed(stream))

@@ -1,4 +1,4 @@
-"""How much memory there is, of the machine and of its GPU; and how to give some back."""
+"""The memory of this machine and its GPU: how much is free, and how to release some."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import psutil
 CGROUP = Path("/sys/fs/cgroup")
 LIBC = ctypes.CDLL(None)
 MALLOC_OPTIONS = {"M_TRIM_THRESHOLD": (-1, 2**31 - 1), "M_MMAP_MAX": (-4, 0), "M_ARENA_MAX": (-8, 1)}
-"""glibc's options, as numbered in malloc.h, that keep what a process frees."""
+"""glibc's options (numbers as in malloc.h) that keep freed memory in the process."""
 
 
 def free(device: str) -> int:
-    """Return the bytes that a model on ``device`` (``cpu`` or ``cuda``) can still have."""
+    """Return the free memory for a model on ``device`` (``cpu`` or ``cuda``) in bytes."""
     library, handle = _driver()
     if device.startswith("cuda") and library:
         return int(library.nvmlDeviceGetMemoryInfo(handle).free)
@@ -27,7 +27,7 @@ def free(device: str) -> int:
 
 
 class GpuState(NamedTuple):
-    """A GPU at a moment, whoever uses it: memory in bytes, load of the last second (0 to 1), °C.
+    """The state of a GPU: used memory in bytes, load of the last second (0 to 1), temperature in °C.
 
     A part of a GPU (MIG) has no load and temperature of its own.
     """
@@ -38,7 +38,7 @@ class GpuState(NamedTuple):
 
 
 def gpu_state() -> GpuState | None:
-    """Return the state of the GPU; None where its driver does not say."""
+    """Return the state of this process's GPU, or None without a driver."""
     library, handle = _driver()
     if library is None:
         return None
@@ -52,28 +52,28 @@ def gpu_state() -> GpuState | None:
 
 
 def keep_freed() -> None:
-    """Let this process reuse the memory that it frees; `release` returns it to the system.
+    """Make this process keep the memory that it frees; `release` returns it to the system.
 
     Engines allocate hundreds of megabytes for each layer of a model. By default, glibc returns them at once,
     and clearing the pages of the next allocation took 30 % of the CPU time of transcription.
     """
-    if hasattr(LIBC, "mallopt"):  # other C libraries have no such options
+    if hasattr(LIBC, "mallopt"):  # a function of glibc
         for option, value in MALLOC_OPTIONS.values():
             LIBC.mallopt(option, value)
 
 
 def release() -> None:
-    """Return to the system what nobody refers to any more, including the caches of the allocators."""
+    """Return unused memory to the system, including the caches of the allocators."""
     gc.collect()
     if hasattr(LIBC, "malloc_trim"):
         LIBC.malloc_trim(0)
     cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)
-    if hasattr(cuda, "empty_cache"):  # it is not while another thread is importing torch
+    if hasattr(cuda, "empty_cache"):  # missing while another thread imports torch
         cuda.empty_cache()
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Return whether an error of an engine means that memory, of the machine or the GPU, ran out."""
+    """Return whether an engine's error means that the memory of the machine or the GPU ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower()
@@ -81,7 +81,7 @@ def is_shortage(error: BaseException) -> bool:
 
 
 def _cgroup_free() -> int:
-    """Return what a container's limit leaves (cgroup 2); without a limit, more than any machine has."""
+    """Return the free memory within a container's limit (cgroup 2), or a huge number without a limit."""
     try:
         limit = int((CGROUP / "memory.max").read_text())
         return limit - int((CGROUP / "memory.current").read_text())
@@ -99,5 +99,5 @@ def _driver() -> tuple[Any, Any]:
         if first.isdigit():
             return pynvml, pynvml.nvmlDeviceGetHandleByIndex(int(first))
         return pynvml, pynvml.nvmlDeviceGetHandleByUUID(first)
-    except Exception:  # no package, no driver, another maker's GPU: then nothing is known
+    except Exception:  # no package, no driver, no NVIDIA GPU
         return None, None

@@ -1,7 +1,7 @@
-"""What a job uses: time, CPU, audio worked through, GPU, memory, models loaded.
+"""What a job uses: time, CPU, audio, GPU, memory, models loaded.
 
-The library reports (``heard``, ``loaded``, ``on_device``) and need not know who counts; outside a job nobody
-does.
+The library reports to the job of its thread (``heard``, ``loaded``, ``on_device``); outside jobs, that does
+nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from sessionscribe.artifacts.provenance import JobUsage
 
@@ -27,86 +25,48 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 SAMPLE_S = 1.0
-"""The GPU is looked at after it computed for a job, and so long after the last look at the earliest."""
-
-
-class _Process:
-    """CPU time and memory of this process, shared out among the jobs that run in it at the same time."""
-
-    def __init__(self) -> None:
-        self._running: WeakSet[JobMetrics] = WeakSet()
-        self._lock = threading.Lock()
-        self._counted = 0.0
-
-    def begin(self, job: JobMetrics) -> None:
-        """Give a job its share from now on, until it ends or nobody refers to it any more."""
-        with self._lock:
-            self._share_out()
-            with suppress(OSError):  # Linux: count the peak of memory from now on
-                Path("/proc/self/clear_refs").write_text("5")
-            self._running.add(job)
-
-    def end(self, job: JobMetrics) -> None:
-        """Give a job the last of its share."""
-        with self._lock:
-            self._share_out()
-            self._running.discard(job)
-
-    def _share_out(self) -> None:
-        now, peak, running = time.process_time(), _peak_bytes(), list(self._running)
-        for job in running:
-            job.cpu_s += (now - self._counted) / len(running)
-            job.peak_bytes = max(job.peak_bytes, peak)
-        self._counted = now
-
-
-_PROCESS = _Process()
+"""The GPU is sampled after computations, but not more often than this."""
 
 
 @dataclass(eq=False)
 class JobMetrics:
-    """What one job has used since this was made; times in seconds.
+    """What a job has used so far.
 
-    Jobs in the lanes of one worker share its CPU time; memory is the process's. ``gpu`` are samples of the
-    GPU, taken while it computed for the job.
+    Attributes:
+        audio_s, gpu_s, cpu_s: seconds of audio, of computations on the GPU and of CPU time.
+        gpu: samples of the GPU, taken while it computed for the job.
+        loads: seconds that it took to load models, by name.
+        peak_bytes: peak memory of the process while the job ran.
     """
 
     audio_s: float = 0.0
     gpu_s: float = 0.0
+    cpu_s: float = 0.0
     gpu: list[GpuState] = field(default_factory=list)
     loads: dict[str, float] = field(default_factory=dict)
-    cpu_s: float = 0.0
     peak_bytes: int = 0
 
     def __post_init__(self) -> None:
         self._started, self._began = time.monotonic(), time.time()
-        self._sampled, self._lock = -SAMPLE_S, threading.Lock()
-        _PROCESS.begin(self)
+        self._sampled = -SAMPLE_S
 
     def wall_s(self) -> float:
         """Return the seconds since the start."""
         return time.monotonic() - self._started
 
-    def add(self, *, audio_s: float = 0.0, gpu_s: float = 0.0) -> None:
-        """Add times."""
-        with self._lock:
-            self.audio_s += audio_s
-            self.gpu_s += gpu_s
-
     def sample_gpu(self) -> None:
-        """Look at the GPU."""
+        """Sample the GPU, unless the last sample is recent."""
         from sessionscribe.jobs.memory import gpu_state  # noqa: PLC0415 -- only where there is a GPU
 
-        with self._lock:
-            if (now := time.monotonic()) - self._sampled >= SAMPLE_S:
-                self._sampled = now
-                if state := gpu_state():
-                    self.gpu.append(state)
+        if (now := time.monotonic()) - self._sampled >= SAMPLE_S:
+            self._sampled = now
+            if state := gpu_state():
+                self.gpu.append(state)
 
     def usage(self, session: str, rule: str, output: str, *, queued_s: float, ok: bool) -> JobUsage:
-        """Return the record of a job that ends now."""
-        _PROCESS.end(self)
-        loads = [at.load for at in self.gpu if at.load is not None]
+        """Return the record of the job, which ends now."""
+        _PROCESS.share_out()
+        loads = [sample.load for sample in self.gpu if sample.load is not None]
         return JobUsage(
             session=session,
             rule=rule,
@@ -121,10 +81,31 @@ class JobMetrics:
             audio_s=round(self.audio_s, 3),
             peak_memory_mb=round(self.peak_bytes / MIB, 1),
             peak_gpu_memory_mb=round(max((at.memory for at in self.gpu), default=0) / MIB, 1),
-            gpu_load=round(fmean(loads), 3) if loads else None,
+            gpu_load=round(sum(loads) / len(loads), 3) if loads else None,
             gpu_temperature_c=max((at.temperature for at in self.gpu if at.temperature), default=None),
             loads=dict(self.loads),
         )
+
+
+class _Process:
+    """Divides this process's CPU time among the jobs that run in it, each of which has its peak memory."""
+
+    def __init__(self) -> None:
+        self.running = set[JobMetrics]()
+        self._lock = threading.Lock()
+        self._counted_s = 0.0
+
+    def share_out(self) -> None:
+        with self._lock:
+            now, peak, running = time.process_time(), _peak_bytes(), list(self.running)
+            for job in running:
+                job.cpu_s += (now - self._counted_s) / len(running)
+                job.peak_bytes = max(job.peak_bytes, peak)
+            self._counted_s = now
+
+
+_PROCESS = _Process()
+_CURRENT: ContextVar[JobMetrics | None] = ContextVar("sessionscribe_metrics", default=None)
 
 
 def _peak_bytes() -> int:
@@ -136,35 +117,38 @@ def _peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-_CURRENT: ContextVar[JobMetrics | None] = ContextVar("sessionscribe_metrics", default=None)
-
-
 @contextmanager
 def measured() -> Iterator[JobMetrics]:
-    """Count for the job of this thread, until the end of the ``with``."""
+    """Measure the job of this thread, until the end of the block."""
     metrics = JobMetrics()
+    _PROCESS.share_out()
+    with suppress(OSError):  # Linux: the peak of memory counts from now on
+        Path("/proc/self/clear_refs").write_text("5")
+    _PROCESS.running.add(metrics)
     token = _CURRENT.set(metrics)
     try:
         yield metrics
     finally:
         _CURRENT.reset(token)
+        _PROCESS.share_out()
+        _PROCESS.running.discard(metrics)
 
 
 def heard(seconds: float) -> None:
-    """Count audio that the job worked through."""
+    """Count audio that the job has processed."""
     if metrics := _CURRENT.get():
-        metrics.add(audio_s=seconds)
+        metrics.audio_s += seconds
 
 
 def loaded(model: str, seconds: float) -> None:
-    """Note that the job had to load a model, and how long that took."""
+    """Record that the job had to load a model, and how long that took."""
     if metrics := _CURRENT.get():
         metrics.loads[model] = round(seconds, 3)
 
 
 @contextmanager
 def on_device(device: str) -> Iterator[None]:
-    """Count the time of the ``with`` as the GPU's, and look at it, if ``device`` is one."""
+    """Count the block's time as GPU time and sample the GPU, if ``device`` is one."""
     metrics = _CURRENT.get()
     if metrics is None or not device.startswith("cuda"):
         yield
@@ -173,5 +157,6 @@ def on_device(device: str) -> Iterator[None]:
     try:
         yield
     finally:
-        metrics.add(gpu_s=time.monotonic() - started)
+        spent_s = time.monotonic() - started
+        metrics.gpu_s += spent_s
         metrics.sample_gpu()

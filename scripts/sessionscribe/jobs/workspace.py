@@ -1,4 +1,4 @@
-"""The state that one running Snakemake keeps in a project folder, and what a killed one leaves behind."""
+"""What a running Snakemake keeps in a project's folder, and what a killed one leaves behind."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sessionscribe.core.files import write_text
 
 AT_WORK = "sessionscribe.at-work"
 NO_CONTAINER = "pid:[4026531836]"
-"""What the kernel calls the set of processes that a machine starts with."""
+"""The kernel's name for the PID namespace in which a machine starts."""
 ROOM = 1 << 16
-"""Bytes that there has to be room for: less than one log of Snakemake."""
+"""Bytes that must be free; less than Snakemake's log takes."""
 _held: list[int] = []
 
 
@@ -29,53 +29,46 @@ class Owner:
     """A main process of Snakemake in this folder.
 
     Args:
-        pid: its number.
-        began: when it did, in the kernel's ticks since the start of the machine.
-        machine: what of it may be compared with: the boot, and the set of processes (a container's own).
+        pid: its process id.
+        began: its start, in the kernel's ticks since the start of the machine.
+        boot: the id of the machine's current boot.
+        namespace: the PID namespace, of which each container has its own.
         host: the machine's name.
     """
 
     pid: int
     began: str
-    machine: tuple[str, str]
+    boot: str
+    namespace: str
     host: str
 
     @classmethod
     def present(cls) -> Owner:
         """Return this process."""
-        boot = processes = ""
+        boot = namespace = ""
         with suppress(OSError):  # no /proc
             boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-            processes = os.readlink("/proc/self/ns/pid")
-        return cls(os.getpid(), _began(os.getpid()), (boot, processes), socket.gethostname())
-
-    @classmethod
-    def read(cls, note: Path) -> Owner | None:
-        """Return the one that left a note; None if nothing can be read there."""
-        with suppress(OSError, ValueError, TypeError):
-            found = cls(**json.loads(note.read_bytes()))
-            return cls(found.pid, found.began, (found.machine[0], found.machine[1]), found.host)
-        return None
+            namespace = os.readlink("/proc/self/ns/pid")
+        return cls(os.getpid(), _began(os.getpid()), boot, namespace, socket.gethostname())
 
     @property
     def is_here(self) -> bool:
-        """Whether it is among the processes that this one sees."""
+        """Whether it runs on this machine, in this container."""
         here = Owner.present()
-        return (self.host, self.machine) == (here.host, here.machine)
+        return (self.host, self.boot, self.namespace) == (here.host, here.boot, here.namespace)
 
     @property
     def is_dead(self) -> bool:
-        """Whether it surely is; False where that cannot be told from here."""
-        here = Owner.present()
+        """Whether it has certainly ended; False if unknown."""
         if self.is_here:
             return _began(self.pid) != self.began
-        # The machine was started again; of containers, several machines may have one of this name.
-        restarted = self.host == here.host and self.machine[0] != here.machine[0]
-        return restarted and self.machine[1] == NO_CONTAINER
+        # The machine has been restarted; containers of several machines may share a name.
+        here = Owner.present()
+        return self.host == here.host and self.boot != here.boot and self.namespace == NO_CONTAINER
 
 
 def _began(pid: int) -> str:
-    """Return when a process began, in ticks; "" if there is none, or it is dead and nobody collected it."""
+    """Return the start of a process in ticks, or "" if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -84,11 +77,11 @@ def _began(pid: int) -> str:
 
 
 def release_stale_locks(folder: Path) -> None:
-    """Remove Snakemake's lock files in ``folder`` (``.snakemake``) if the Snakemake that made them is dead.
+    """Remove Snakemake's lock files in ``folder`` (``.snakemake``) if no Snakemake is running there.
 
-    Each of our main processes shares a kernel lock on one file for as long as it lives. Whoever gets it
-    exclusively knows that no other one is running. On a file system without such locks the notes that each
-    leaves of itself tell that, as far as they are of this machine; else Snakemake's locks stay in force.
+    Each main process holds a shared kernel lock for as long as it lives, so whoever gets it exclusively is
+    alone. On a file system without kernel locks, the notes of all processes decide, as far as they are of
+    this machine; otherwise Snakemake's locks remain.
     """
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / "sessionscribe.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -106,10 +99,10 @@ def release_stale_locks(folder: Path) -> None:
 
 
 def check_writable(folders: Iterable[Path]) -> None:
-    """Write to each folder, or above it, and take that back: Snakemake's own words on a disk are a traceback.
+    """Write a test file to each folder (or its parent, if it is missing): Snakemake would show a traceback.
 
     Raises:
-        OSError: a disk is full, or cannot be written to.
+        OSError: a disk is full or cannot be written.
     """
     for folder in folders:
         probe = (folder if folder.is_dir() else folder.parent) / f".sessionscribe-{os.getpid()}"
@@ -124,22 +117,21 @@ def check_writable(folders: Iterable[Path]) -> None:
 
 
 def _leave_note(folder: Path) -> None:
-    """Note that this process is at work, until it ends."""
+    """Leave a note of this process, until it ends."""
     own = Owner.present()
     note = folder / f"{own.host}-{own.pid}-{own.began}.json"
-    with suppress(OSError):  # a run on a full disk says so itself
+    with suppress(OSError):  # a full disk: the run reports it
         write_text(note, json.dumps(asdict(own)) + "\n")
         atexit.register(note.unlink, missing_ok=True)
 
 
 def at_work(folder: Path) -> dict[Path, Owner]:
-    """Return the other main processes that may be at work in ``folder``, by their notes.
-
-    The notes of those that are surely dead are removed.
-    """
+    """Return the other main processes that may be running in ``folder``, by note; remove other notes."""
     found = {}
     for note in sorted((folder / AT_WORK).glob("[!.]*.json")):
-        owner = Owner.read(note)
+        owner = None
+        with suppress(OSError, ValueError, TypeError):  # it was removed, or is not a note
+            owner = Owner(**json.loads(note.read_bytes()))
         if owner is None or owner.is_dead:
             note.unlink(missing_ok=True)
         elif owner != Owner.present():
@@ -148,13 +140,9 @@ def at_work(folder: Path) -> dict[Path, Owner]:
 
 
 def bring_to_present(paths: Iterable[str]) -> None:
-    """Give files whose time lies in the future the present one.
-
-    Snakemake takes an output that is older than an input for a fault of the clocks, and fails the job. Copies
-    from elsewhere may have any time, and times mean nothing here.
-    """
+    """Set file times in the future to now: Snakemake fails jobs whose outputs are older than their inputs."""
     now = time.time()
     for path in paths:
-        with suppress(OSError):  # not ours to change, or gone: the job will tell
+        with suppress(OSError):  # not our file, or gone: the job will report it
             if os.stat(path).st_mtime > now:
                 os.utime(path, (now, now))

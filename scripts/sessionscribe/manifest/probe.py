@@ -121,7 +121,9 @@ class Prober:
     def _headed(self, source: Source, header: bytes) -> float | None:
         """Return how long a slice of a stream is, in seconds; None where the header does not help."""
         with contextlib.suppress(UserError):
-            return probe(stream_parts.headed(source, header)[0], exact=True, limits=self.limits).duration_s
+            return probe(
+                stream_parts.with_header(source, header)[0], exact=True, limits=self.limits
+            ).duration_s
         return None
 
     def _decoded(self, source: Source) -> float:

@@ -1,4 +1,4 @@
-"""Files that are written once, brought to a folder that may lose them, until they are known to be there."""
+"""Copies files to a folder that may lose them, until they are known to have arrived."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass
 class SyncProgress:
-    """How far a ``DriveSync`` is: files that have arrived, and those that are not known to have."""
+    """The files that have arrived, those that are not known to have arrived, and the last problem."""
 
     arrived: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
@@ -25,17 +25,17 @@ class SyncProgress:
 
 
 class DriveSync:
-    """Copies the files of a folder to another, each once, and again under another name if it got lost.
+    """Copies each ZIP file of a folder to another folder, and again under another name if it gets lost.
 
-    A copy has its name only when all of it is written. After a restart of the kernel it goes on where it was:
-    what lies in both folders is not copied again.
+    A copy has its name only when it is complete. Copies that exist at the start, such as after a restart of
+    the kernel, are not made again.
 
     Args:
-        source: where files appear that never change.
-        target: the folder that stays.
-        has_arrived: says of a copy whether it will stay; None: nobody knows, and then a listing after
-            ``patience_s`` decides.
-        patience_s: how long a copy may take to arrive before it is sent again, in seconds.
+        source: a folder with files that never change.
+        target: the folder to copy to.
+        has_arrived: returns whether a copy is stored safely, or None if unknown; then a copy counts as safe
+            if it still exists after ``patience_s``.
+        patience_s: seconds after which a copy that has not arrived is repeated.
     """
 
     def __init__(
@@ -47,37 +47,38 @@ class DriveSync:
     ) -> None:
         self._source, self._target = source, target
         self._has_arrived, self._patience_s = has_arrived, patience_s
-        self._sent: dict[str, tuple[str, float, int]] = {}  # its name there, when, how often
+        self._sent: dict[str, tuple[Path, float, int]] = {}  # copy, time, number of attempts
         self._done: set[str] = set()
         self._problem = ""
 
     def sync(self) -> int:
-        """Copy what is new or got lost; return how many files are now known to have arrived that were not.
+        """Copy new and lost files; return how many more files have arrived.
 
         Raises:
-            OSError: the folder cannot be written; the next call tries again.
+            OSError: the target cannot be written; the next call tries again.
         """
         before, self._problem = len(self._done), ""
         for file in sorted(self._source.glob("*.zip")):
             if file.name in self._done:
                 continue
-            sent = self._sent.get(file.name)
-            if sent is None and self._is_whole(self._target / file.name, file):
-                sent = self._sent[file.name] = (file.name, time.monotonic(), 1)
-            if sent is None or self._is_lost(file, *sent[:2]):
-                self._send(file, sent[2] + 1 if sent else 1)
-            elif self._is_there(file, *sent[:2]):
+            copy, when, attempts = self._sent.get(file.name, (self._target / file.name, time.monotonic(), 0))
+            arrived, late = self._has_arrived(copy), time.monotonic() - when > self._patience_s
+            if not _is_complete(copy, file) or (late and arrived is False):
+                self._send(file, attempts + 1)
+            elif arrived or (late and arrived is None):
                 self._done.add(file.name)
+            else:
+                self._sent[file.name] = (copy, when, max(1, attempts))
         return len(self._done) - before
 
     def get_progress(self) -> SyncProgress:
-        """Return what has arrived and what has not."""
+        """Return which files have arrived."""
         names = sorted(path.name for path in self._source.glob("*.zip"))
         waiting = [name for name in names if name not in self._done]
         return SyncProgress([name for name in names if name in self._done], waiting, self._problem)
 
     def wait(self, seconds: float, interval_s: float = 2.0) -> bool:
-        """Sync until everything has arrived; return whether it did in this time."""
+        """Sync until everything has arrived; return whether it has within this time."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -102,24 +103,11 @@ class DriveSync:
             self._problem = error.strerror or str(error)
             hidden.unlink(missing_ok=True)
             raise
-        self._sent[file.name] = (name, time.monotonic(), attempt)
+        self._sent[file.name] = (self._target / name, time.monotonic(), attempt)
 
-    def _is_there(self, file: Path, name: str, when: float) -> bool:
-        copy = self._target / name
-        arrived = self._has_arrived(copy)
-        if arrived is None:
-            arrived = time.monotonic() - when > self._patience_s
-        return arrived and self._is_whole(copy, file)
 
-    def _is_lost(self, file: Path, name: str, when: float) -> bool:
-        """Return whether a copy is gone or cut short, or has not arrived for too long."""
-        copy = self._target / name
-        late = self._has_arrived(copy) is False and time.monotonic() - when > self._patience_s
-        return late or not self._is_whole(copy, file)
-
-    @staticmethod
-    def _is_whole(copy: Path, file: Path) -> bool:
-        try:
-            return copy.stat().st_size == file.stat().st_size
-        except OSError:
-            return False
+def _is_complete(copy: Path, file: Path) -> bool:
+    try:
+        return copy.stat().st_size == file.stat().st_size
+    except OSError:
+        return False

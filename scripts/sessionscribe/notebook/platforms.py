@@ -1,4 +1,4 @@
-"""Where a notebook runs, and what that place gives: a folder that stays, secrets, how long it lasts."""
+"""The machine that a notebook runs on: its permanent folder, its secrets, its age."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Any
 
 
 class Platform:
-    """A machine of one's own, and what all platforms share."""
+    """A machine of one's own; the base class of all platforms."""
 
     name = "This machine"
     gpu_menu = "Take a machine that has one"
 
     def mount(self, folder: str) -> Path:
-        """Return the folder that stays when the machine goes.
+        """Return the folder that outlives the machine.
 
         Raises:
-            OSError: there is none.
+            OSError: it is not available.
         """
         found = Path(folder).absolute()
         found.mkdir(parents=True, exist_ok=True)
         return found
 
     def inputs(self) -> list[Path]:
-        """Return other folders in which bundles and recordings may lie."""
+        """Return other folders that may contain bundles and recordings."""
         return []
 
     def secret(self, name: str) -> str:
-        """Return a secret that the user has stored here and lets this notebook read; "" if there is none."""
+        """Return a secret that the user has stored for this notebook, or ""."""
         return os.environ.get(name, "")
 
     def has_arrived(self, path: Path) -> bool | None:
-        """Return whether a file in the folder that stays will stay; None: nobody says."""
+        """Return whether a file in the permanent folder is stored safely, or None if unknown."""
         return path.exists()
 
     def used_s(self) -> float:
-        """Return how long the machine has been ours, in seconds: others are made for the session."""
+        """Return for how many seconds the machine has been in use; on other platforms, that is its age."""
         return 0.0 if type(self) is Platform else age_s()
 
     def release(self) -> None:
@@ -45,29 +45,29 @@ class Platform:
 
 
 class Colab(Platform):
-    """Google Colab. What is written to its mounted Drive may get lost on the way, whatever its size."""
+    """Google Colab. Files of any size on its mounted Drive may get lost before they are stored."""
 
     name = "Google Colab"
     gpu_menu = "Choose one (Runtime, Change runtime type)"
 
     def mount(self, folder: str) -> Path:
-        """Mount Google Drive and return a folder of it, by its path from the top (``MyDrive/…``)."""
+        """Mount Google Drive and return a folder of it, given as ``MyDrive/…``."""
         place = Path("drive").absolute()
         try:
             _google("drive").mount(str(place))
-        except Exception as error:  # refused, or the window was closed: each version has its own kind
+        except Exception as error:  # refused, or the window was closed: a different error in each version
             raise OSError(f"Google Drive was not mounted ({' '.join(str(error).split())})") from error
         return super().mount(str(place / folder))
 
     def secret(self, name: str) -> str:
-        """Return a secret of the panel with the key symbol; "" if it is not there or not allowed."""
+        """Return a secret from the panel with the key symbol, or "" if it is missing or not allowed."""
         try:
             return str(_google("userdata").get(name) or "")
-        except Exception:  # not there, not allowed, or no answer: each is a kind of Colab's own
+        except Exception:  # Colab's own errors: missing, not allowed, no answer
             return ""
 
     def has_arrived(self, path: Path) -> bool | None:
-        """Return whether Drive has given a file its number; before that it is on this machine only."""
+        """Return whether Drive has assigned an id to a file; before, it exists on this machine only."""
         try:
             return not os.getxattr(path, "user.drive.id").startswith(b"local")
         except FileNotFoundError:
@@ -81,7 +81,7 @@ class Colab(Platform):
 
 
 class Kaggle(Platform):
-    """Kaggle: inputs are datasets, and what lies in the working folder at the end is the output."""
+    """Kaggle: datasets are inputs, and the files in the working folder at the end are the output."""
 
     name = "Kaggle"
     gpu_menu = "Choose one (Settings, Accelerator)"
@@ -96,17 +96,17 @@ class Kaggle(Platform):
         return sorted(path for path in self.WORKING.with_name("input").glob("*") if path.is_dir())
 
     def secret(self, name: str) -> str:
-        """Return a secret of the menu *Add-ons*; "" if it is not there or not attached."""
+        """Return a secret from the menu *Add-ons*, or "" if it is missing or not attached."""
         try:
             return str(importlib.import_module("kaggle_secrets").UserSecretsClient().get_secret(name))
-        except Exception:  # not there, not attached, no network
+        except Exception:  # missing, not attached, no network
             return ""
 
 
 def age_s() -> float:
-    """Return for how many seconds this container or machine has been there.
+    """Return the age of this container or machine in seconds.
 
-    That is the age of its first process: in a container, `/proc/uptime` may be that of a host.
+    That is the age of its first process: in a container, `/proc/uptime` may be that of the host.
     """
     up_s = float(Path("/proc/uptime").read_text().split()[0])
     started = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
@@ -114,7 +114,7 @@ def age_s() -> float:
 
 
 def detect() -> Platform:
-    """Return where this notebook runs."""
+    """Return the platform that this notebook runs on."""
     if Kaggle.WORKING.is_dir():
         return Kaggle()
     try:

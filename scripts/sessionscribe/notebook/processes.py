@@ -1,33 +1,57 @@
-"""Commands of ours, run in their own environment, as the cells of a notebook show them."""
+"""Runs commands in an environment of their own, and shows their output in a notebook."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from sessionscribe.notebook.live_line import LiveLine
+PROGRESS = re.compile(r"\s*\d+%  ")
+"""The beginning of a run's progress lines."""
+
+
+class LiveLine:
+    """A few lines of text that ``show`` replaces, so that hours of progress do not flood the output."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._text = ""
+
+    def show(self, *lines: str) -> None:
+        """Replace the lines that are shown."""
+        text = "\n".join(line for line in lines if line)
+        if text == self._text:
+            return
+        self._text = text
+        try:
+            display: Any = importlib.import_module("IPython.display").display
+        except ImportError:
+            print(text, flush=True)
+            return
+        content = {"text/plain": text}
+        if self._handle is None:
+            self._handle = display(content, raw=True, display_id=True)
+        else:
+            self._handle.update(content, raw=True)
 
 
 class Processes:
-    """Starts commands, one at a time.
-
-    Args:
-        project: the clone; commands run in its folder, by its code.
-        python: the interpreter of their environment.
-    """
+    """Runs commands, one at a time, in the folder of the clone and with the interpreter ``python``."""
 
     def __init__(self, project: Path, python: str) -> None:
         self.project, self.python = project, python
         self.environment = dict(os.environ)
-        """What commands get; secrets go here and nowhere else."""
+        """Environment of the commands; the only place for secrets."""
         self._running: subprocess.Popen[str] | None = None
 
     def sessionscribe(self, *arguments: str, on_line: Callable[[str], None] | None = None) -> int:
-        """Run `sessionscribe`, and show what it says, or hand it to ``on_line``; return its exit code."""
+        """Run `sessionscribe`, print its output or pass it to ``on_line``, and return the exit code."""
         own = {"PYTHONPATH": str(self.project / "scripts"), "PYTHONUNBUFFERED": "1"}
         command = [self.python, "-m", "sessionscribe.cli.main", *arguments]
         with self._start(command, self.environment | own) as process:
@@ -39,7 +63,7 @@ class Processes:
         return process.returncode
 
     def quiet(self, command: Sequence[str], what: str) -> list[str]:
-        """Run a command that says little, with a clock beside it; return the lines that it printed."""
+        """Run a command, showing only the time it takes; return its output as lines."""
         begun, lines, line = time.monotonic(), list[str](), LiveLine()
         with self._start(command, self.environment) as process:
             reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True)
@@ -51,7 +75,7 @@ class Processes:
         return [line.rstrip() for line in lines]
 
     def interrupt(self) -> bool:
-        """Ask what runs to end; return whether something does."""
+        """Ask the running command to end; return whether there is one."""
         running = self._running
         if running is None or running.poll() is not None:
             return False

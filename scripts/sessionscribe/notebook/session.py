@@ -1,4 +1,4 @@
-"""The steps of the notebook, one for each cell. Each can be called again; what is done is not done again."""
+"""The steps of the notebook, one per cell. Each can be repeated, and does only what is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import sys
 import threading
 import zipfile
-from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ from sessionscribe.jobs.checkpoints import CheckpointManager
 from sessionscribe.jobs.gpu import GpuMonitor
 from sessionscribe.jobs.session_clock import SessionClock
 from sessionscribe.notebook.drive_sync import DriveSync
-from sessionscribe.notebook.live_line import PROGRESS, LiveLine
-from sessionscribe.notebook.platforms import Platform, detect
-from sessionscribe.notebook.processes import Processes
+from sessionscribe.notebook.platforms import detect
+from sessionscribe.notebook.processes import PROGRESS, LiveLine, Processes
 
-SECRETS = ("HF_TOKEN",)
+SECRET = "HF_TOKEN"
 RECORDINGS = frozenset(
     (
         *(".aac", ".flac", ".m4a", ".m4v", ".mka", ".mkv", ".mov"),
@@ -30,8 +28,8 @@ RECORDINGS = frozenset(
 )
 STATUS = "status.json"
 STOP_MINUTES = 15.0
-"""So long before the end no more work is handed out; with little time in all, in its last quarter."""
-MOST_LISTED = 64 << 20
+"""So long before the end, or in the last quarter of a short time, no more work is started."""
+LARGEST_LIST = 64 << 20
 NOTHING = (
     "There is nothing to work on in {}. At home: `sessionscribe bundle SESSION`, and put bundles/*.zip "
     "there, or a recording. Then run all."
@@ -39,24 +37,23 @@ NOTHING = (
 
 
 class StopHereError(Exception):
-    """Ends the notebook with one line that says what to do, instead of a traceback."""
+    """Ends the notebook with a line for the user instead of a traceback."""
 
     def _render_traceback_(self) -> list[str]:  # IPython asks for it
         return [str(self)]
 
 
 class NotebookSession:
-    """A notebook's work, from the folder that stays to the results in it.
+    """A notebook's work.
 
     Args:
-        project: the clone that this package is in.
-        folder: the folder that stays, as the platform names it.
-        hours: how long the machine is ours.
-        save_minutes: how often results are saved.
-        python: an interpreter that has everything installed; "": an environment is made.
-        patience_s: how long a save may take to arrive before it is sent again, in seconds.
-        mailbox: a folder below ``folder``; not "": only work on what others put there.
-        platform: where this runs; None: found out.
+        project: the clone with this package.
+        folder: the platform's name of the permanent folder, which has the bundles and gets the results.
+        hours: how long the machine may be used.
+        save_minutes: minutes between saves.
+        python: a Python interpreter with all packages, or "" to make an environment.
+        patience_s: seconds after which a save that has not arrived is repeated.
+        mailbox: a folder in ``folder`` with jobs to work on, or "" to transcribe the sessions in ``folder``.
     """
 
     def __init__(
@@ -69,11 +66,10 @@ class NotebookSession:
         python: str = "",
         patience_s: float = 600,
         mailbox: str = "",
-        platform: Platform | None = None,
     ) -> None:
         self.project, self._folder, self._python = project, folder, python
         self._save_minutes, self._patience_s, self._mailbox = save_minutes, patience_s, mailbox
-        self.platform = platform or detect()
+        self.platform = detect()
         self.clock = SessionClock(hours, self.platform.used_s())
         self.gpu = GpuMonitor(log=project / "logs/gpu.tsv")
         self._stop_minutes = min(STOP_MINUTES, self.clock.time_remaining() / 240)
@@ -87,7 +83,7 @@ class NotebookSession:
         """Show the GPU.
 
         Raises:
-            StopHereError: there is none, and one is required.
+            StopHereError: there is no GPU, and one is required.
         """
         if self.gpu.available:
             print("\n".join(map(str, self.gpu.get_stats())))
@@ -98,10 +94,10 @@ class NotebookSession:
             print("There is no GPU: this will take a long time.")
 
     def install(self) -> None:
-        """Make the environment from the pinned, hash-checked requirements; the kernel's stays as it is.
+        """Install the pinned, hash-checked packages in an environment of their own.
 
         Raises:
-            StopHereError: it could not be made.
+            StopHereError: that failed.
         """
         if not self._python:
             pins = self.project / "envs/requirements.txt"
@@ -115,10 +111,10 @@ class NotebookSession:
         print(f"Ready: {self._python}")
 
     def mount(self) -> None:
-        """Have the folder that stays.
+        """Mount the permanent folder.
 
         Raises:
-            StopHereError: it is not to be had.
+            StopHereError: it is not available.
         """
         try:
             self._place = self.platform.mount(self._folder)
@@ -126,24 +122,18 @@ class NotebookSession:
             raise StopHereError(f"{error}. Run this cell again, and allow it.") from None
         print(f"Saving to {self._place}")
 
-    def unlock(self, names: Iterable[str] = SECRETS, *, ask: bool = False) -> None:
-        """Hand secrets to the commands that follow, by their environment only.
-
-        Args:
-            names: what they are called.
-            ask: whether to ask for one that is not stored here; it is not shown as it is typed.
-        """
-        for name in names:
-            value = self.platform.secret(name) or (getpass.getpass(f"{name}: ") if ask else "")
-            if value:
-                self._processes.environment[name] = value
-            print(f"{name}: {'found' if value else 'none, so no models that need an account'}")
+    def unlock(self, *, ask: bool = False) -> None:
+        """Pass the token for gated models to the commands that follow; ask for it if it is not stored."""
+        value = self.platform.secret(SECRET) or (getpass.getpass(f"{SECRET}: ") if ask else "")
+        if value:
+            self._processes.environment[SECRET] = value
+        print(f"{SECRET}: {'found' if value else 'none, so no models that need an account'}")
 
     def restore(self, pattern: str = "*") -> None:
-        """Import all bundles and saves of the folder, and add recordings: that is how work goes on.
+        """Import all bundles and saves in the permanent folder, and add its recordings.
 
         Args:
-            pattern: of the sessions' names.
+            pattern: pattern for the names of sessions, such as ``campaign-*``.
 
         Raises:
             StopHereError: there is nothing to work on.
@@ -165,12 +155,12 @@ class NotebookSession:
             print("The pinned packages are not those of home: results stay valid, and say what made them.")
 
     def run(self, *, stage: str = "", model: str = "", profile: str = "notebook") -> None:
-        """Work until all is done or the time is over, and save what is new all the while.
+        """Work until everything is done or the time is over, and save new results meanwhile.
 
         Args:
-            stage: stop after this stage; "": none.
-            model: a speech model in place of the one that the settings name.
-            profile: the profile to run with.
+            stage: the last stage, or "" for all.
+            model: the speech model, or "" for that in the settings.
+            profile: the profile.
         """
         if self._mailbox:
             hours = max(0.01, self.clock.time_remaining() / 3600 - self._stop_minutes / 60)
@@ -179,7 +169,7 @@ class NotebookSession:
                 self._processes.sessionscribe("work", place, "--lanes", lanes, "--hours", str(hours))
             return
         self._saves.mkdir(parents=True, exist_ok=True)
-        drive = self._sync(self._saves)
+        options, drive = self._options(stage, model, profile), self._sync(self._saves)
         self.clock.register_checkpoint_callback(self._stop, self._stop_minutes)
         with self.gpu, CheckpointManager(drive.sync, min(10.0, self._save_minutes * 30)):
             for names, settings in self._groups():
@@ -187,19 +177,28 @@ class NotebookSession:
                     left = "no time is left for it: take a new machine, or raise `hours`"
                     print(f"{', '.join(names) or 'All sessions'}: {left}")
                 else:
-                    options = [option for name in names for option in ("--session", name)]
-                    options += [*self._saving(), "--profile", profile, *(["--stage", stage] if stage else [])]
-                    options += [option for path in settings for option in ("--configfile", str(path))]
-                    self._work([*options, *self._model(model), *self._gpus()], drive)
+                    sessions = [option for name in names for option in ("--session", name)]
+                    self._work([*sessions, *settings, *options], drive)
         self._wait(drive)
         self._note_status(drive)
 
-    def finish(self, *, release: bool = False) -> None:
-        """Show the verdict, save the results in one bundle for each session, and release the machine.
+    def _options(self, stage: str, model: str, profile: str) -> list[str]:
+        options = ["--profile", profile, "--save-to", str(self._saves)]
+        options += ["--save-minutes", str(self._save_minutes)]
+        for folder in (self._place, *self.platform.inputs()):
+            options += ["--save-since", str(folder)]
+        if stage:
+            options += ["--stage", stage]
+        if model:
+            path = self._saves / "model.yaml"
+            path.write_text(json.dumps({"transcribe": {"model": model}}), encoding="utf-8")
+            options += ["--configfile", str(path)]
+        if (gpus := len(self.gpu.get_stats())) > 1:  # one worker for each
+            options += ["--warm-workers", str(gpus), "--resources", f"gpu={2 * gpus}"]
+        return options
 
-        Args:
-            release: give the machine back.
-        """
+    def finish(self, *, release: bool = False) -> None:
+        """Show the status, save the results of each session in a bundle, and release the machine if asked."""
         if not self._mailbox:
             self._show_results()
         self.clock.stop()
@@ -210,41 +209,24 @@ class NotebookSession:
         self._processes.sessionscribe("status")
         results = self.project / ".sessionscribe/results"
         for names, settings in self._groups():
-            options = [option for path in settings for option in ("--configfile", str(path))]
-            self._processes.sessionscribe("bundle", *names, "--results", "--to", str(results), *options)
+            self._processes.sessionscribe("bundle", *names, "--results", "--to", str(results), *settings)
         self._wait(self._sync(results))
         for path in sorted(results.glob("*.md5")):
             print(f"{path.stem}: MD5 {path.read_text().split()[0]}")
         print("At home: sessionscribe import FOLDER (Drive's, or remote:folder), then sessionscribe run")
 
-    def _groups(self) -> list[tuple[list[str], list[Path]]]:
-        """Return the sessions of bundles that have the same settings, with the file that has these."""
-        groups: dict[str, tuple[list[str], list[Path]]] = {}
+    def _groups(self) -> list[tuple[list[str], list[str]]]:
+        """Return groups of sessions whose bundles have the same settings, with the options for these."""
+        groups: dict[str, tuple[list[str], list[str]]] = {}
         for name in dict.fromkeys(about["session"] for about in self._bundles.values()):
             path = self.project / f"bundles/{name}.settings.yaml"
             text = path.read_text(encoding="utf-8") if path.exists() else ""
-            groups.setdefault(text, ([], [path] if text else []))[0].append(name)
+            options = ["--configfile", str(path)] if text else []
+            groups.setdefault(text, ([], options))[0].append(name)
         return list(groups.values()) or [([], [])]
 
-    def _saving(self) -> list[str]:
-        known = [str(self._place), *map(str, self.platform.inputs())]
-        given = [option for folder in known for option in ("--save-since", folder)]
-        return ["--save-to", str(self._saves), "--save-minutes", str(self._save_minutes), *given]
-
-    def _model(self, model: str) -> list[str]:
-        if not model:
-            return []
-        path = self._saves / "model.yaml"
-        path.write_text(json.dumps({"transcribe": {"model": model}}), encoding="utf-8")
-        return ["--configfile", str(path)]
-
-    def _gpus(self) -> list[str]:
-        """Return what gives each of several GPUs a worker."""
-        count = len(self.gpu.get_stats())
-        return ["--warm-workers", str(count), "--resources", f"gpu={2 * count}"] if count > 1 else []
-
     def _work(self, options: list[str], drive: DriveSync) -> None:
-        """Run, with lines that say how far it is."""
+        """Run, and show the progress."""
         line, ended, latest = LiveLine(), threading.Event(), ["starting"]
 
         def take(text: str) -> None:
@@ -274,14 +256,14 @@ class NotebookSession:
         return DriveSync(folder, self._place, self.platform.has_arrived, self._patience_s)
 
     def _wait(self, drive: DriveSync) -> None:
-        """Wait for what was written to arrive, as long as there is time for that."""
+        """Wait until all files have arrived, as long as there is time."""
         arrived = drive.wait(max(10.0, min(2 * self._patience_s, self.clock.time_remaining() - 60)))
         print(drive.get_progress())
         if not arrived:
             print("Some files may not have arrived yet: leave this open, and run this cell again.")
 
     def _note_status(self, drive: DriveSync) -> None:
-        """Bring the status of the run to the folder, with what only the notebook knows."""
+        """Copy the status of the run to the permanent folder, with additions that only the notebook knows."""
         try:
             about = json.loads((self._saves / STATUS).read_bytes())
             about["waiting"], about["gpu"] = drive.get_progress().waiting, str(self.gpu)
@@ -289,16 +271,16 @@ class NotebookSession:
             hidden = self._place / f".{STATUS}.part"
             hidden.write_text(json.dumps(about) + "\n", encoding="utf-8")
             hidden.replace(self._place / STATUS)
-        except (OSError, ValueError):  # nothing is saved yet, or Drive is full: the next one has it
+        except (OSError, ValueError):  # nothing is saved yet, or Drive is full: the next time will do
             return
 
 
 def _about(path: Path) -> dict[str, Any] | None:
-    """Return what a bundle says of itself; None if it is none. (``import`` looks closely.)"""
+    """Return the content of a bundle's list, or None if the file is not a bundle. (``import`` checks it.)"""
     try:
         with zipfile.ZipFile(path) as archive:
             first = archive.infolist()[0]
-            if first.filename != "bundle.json" or first.file_size > MOST_LISTED:
+            if first.filename != "bundle.json" or first.file_size > LARGEST_LIST:
                 return None
             about = json.loads(archive.read(first))
     except (OSError, zipfile.BadZipFile, IndexError, ValueError, EOFError, NotImplementedError):

@@ -211,7 +211,7 @@ def _digest(root: Path, path: str) -> str:
 
 def _record_without(record: bytes, left_out: Collection[str]) -> bytes:
     """Return a job's record that says which of its outputs may be absent."""
-    content = json.loads(seal.unsealed(record))
+    content = seal.read_json(record)
     mine = [entry["path"] for entry in content["outputs"] if entry["path"] in left_out]
     if mine == content.get("left_out", []):
         return record

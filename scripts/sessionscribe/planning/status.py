@@ -78,7 +78,7 @@ class RunStatus(Part):
         facts += [f"{len(self.saves)} saved"] + [f"{len(self.waiting)} not arrived yet"] * bool(self.waiting)
         if self.seconds_left is not None:
             facts.append(f"the machine has {_duration(self.seconds_left)} left")
-        yield visible("; ".join([*facts, *([self.gpu] if self.gpu else [])]))
+        yield visible("; ".join([*facts, *([self.gpu] if self.gpu else [])]), None)
 
 
 def _duration(seconds: float | None) -> str:
@@ -88,7 +88,7 @@ def _duration(seconds: float | None) -> str:
 
 def visible_lines(text: str) -> str:
     """Return text of others with its line breaks, and nothing else that a terminal would obey."""
-    return "\n".join(visible(line) for line in text.split("\n"))
+    return "\n".join(visible(line, None) for line in text.split("\n"))
 
 
 def collect(plan: Plan) -> list[SessionStatus]:

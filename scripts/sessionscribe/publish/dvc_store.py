@@ -23,7 +23,7 @@ from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.planning.session_files import is_plain
-from sessionscribe.publish.package_manifest import folder_of, target_of
+from sessionscribe.publish.state import folder_of, target_of
 from sessionscribe.storage.refusals import explain
 
 SET_UP = "docs/versioning.md says how to set it up"
@@ -39,14 +39,10 @@ class RemoteError(UserError):
 
 
 class Store:
-    """The versions of this project's sessions in DVC: in its cache here, and on a remote.
-
-    Args:
-        root: the project's folder, a DVC repository.
-        remote: name of the remote; "": DVC's default.
+    """The versions of a project's sessions in DVC: in its cache here, and on a remote ("": DVC's default).
 
     Raises:
-        UserError: the folder is not a DVC repository.
+        UserError: the project is not a DVC repository.
     """
 
     def __init__(self, root: Path, remote: str = "") -> None:
@@ -54,7 +50,7 @@ class Store:
             raise UserError("DVC is not set up here", where=root.resolve(), hint="Run `dvc init`")
         from dvc.repo import Repo  # noqa: PLC0415 -- heavy
 
-        self._said, self._remote = _Said(), remote
+        self._errors, self._remote = _LastError(), remote
         with self._named_errors("DVC"):
             self._mend_lock(root)
             lockless = not locks.are_there(root / ".dvc")
@@ -177,13 +173,13 @@ class Store:
 
     def _refuse(self, failed: int, what: str, hint: str) -> None:
         if failed:
-            reason = f" ({_plain(self._said.last)})" if self._said.last else ""
+            reason = f" ({_plain(self._errors.last)})" if self._errors.last else ""
             raise RemoteError(f"{failed} files {what}{reason}", where=self._where, hint=hint)
 
     @contextmanager
     def _named_errors(self, where: str) -> Iterator[None]:
         """Turn exceptions of DVC and of the packages below it into one clear line."""
-        self._said.last = ""
+        self._errors.last = ""
         try:
             yield
         except UserError:
@@ -239,7 +235,7 @@ def _plain(reason: str) -> str:
     return reason if known == "other" else f"{what}: {reason}"
 
 
-class _Said(logging.Handler):
+class _LastError(logging.Handler):
     """Keeps the last error that DVC logs, which alone says why a transfer failed; nothing is shown."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.publish.package_manifest import target_of
+from sessionscribe.publish.state import target_of
 
 VERSION = re.compile(r"[0-9a-f]{32}\.dir")
 
@@ -30,14 +30,11 @@ def git(root: Path, *arguments: str, check: bool = True, lock: int | None = None
     """Run git in the project's folder and return what it prints.
 
     Args:
-        root: the folder.
+        root: the project's folder.
         arguments: git's arguments.
         check: raise an error if git fails; otherwise, return "".
-        lock: a descriptor that git holds open. Git then runs in a session of its own and can finish if we
-            are killed; whoever waits for this lock waits for git, too.
-
-    Raises:
-        UserError: git failed.
+        lock: the descriptor of a lock for git to hold. Git then runs in a session of its own and can finish
+            if we are killed, and whoever waits for the lock waits for git, too.
     """
     done = subprocess.run(
         ["git", *arguments],

@@ -10,36 +10,33 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.artifacts.published import PackedFile, Published
+from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.core import files
 from sessionscribe.core.errors import UserError
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import SessionFile, files_to_pack, is_audio, session_files, verified
 from sessionscribe.planning.steps import paths, told
-from sessionscribe.publish.package_manifest import CONTENTS, folder_of
+from sessionscribe.publish.state import CONTENTS, folder_of
 
+T = TypeVar("T")
 DAMAGED = (
     "Pull the session again (`sessionscribe pull`); if that does not help, publish it again where it was made"
 )
 
 
 def wanted(plan: SessionPlan, *, audio: bool) -> list[str]:
-    """Return the files to publish: all except for audio that is not requested or not here."""
+    """Return the files to publish: all except audio that is not asked for or not here."""
     return [path for path in session_files(plan) if not is_audio(path) or (audio and path not in plan.absent)]
 
 
 def pack(root: Path, plan: SessionPlan, *, audio: bool) -> Published:
-    """Write the package of a finished session, replacing the one before.
-
-    Args:
-        root: the project's folder.
-        plan: the session; nothing of it is pending.
-        audio: include its converted audio.
+    """Write the package of a finished session, with its converted ``audio`` if asked for.
 
     Raises:
         UserError: a file is not what the job that made it wrote down.
@@ -120,11 +117,8 @@ def unpacked(folder: Path, published: Published) -> Iterator[tuple[PackedFile, I
     Raises:
         UserError: the package is incomplete, or a file does not have its checksum.
     """
-    packs: dict[str, list[PackedFile]] = {}
-    for file in published.files:
-        packs.setdefault(file.pack, []).append(file)
-    for name, members in packs.items():
-        yield from _members(folder / name, members)
+    for name in dict.fromkeys(file.pack for file in published.files):
+        yield from _members(folder / name, published, name)
 
 
 def one(pack_file: Path, published: Published, path: str) -> bytes:
@@ -133,26 +127,20 @@ def one(pack_file: Path, published: Published, path: str) -> bytes:
     Raises:
         UserError: it does not have its checksum.
     """
-    wanted = published.file(path)
-    members = [file for file in published.files if file.pack == wanted.pack]
-    return next(b"".join(found) for file, found in _members(pack_file, members) if file == wanted)
+    members = _members(pack_file, published, published.file(path).pack)
+    return next(b"".join(blocks) for file, blocks in members if file.path == path)
 
 
-def _members(where: Path, members: list[PackedFile]) -> Iterator[tuple[PackedFile, Iterable[bytes]]]:
-    with _reading(where):
-        for file, blocks in zip(members, _read(where, members), strict=True):
-            yield file, _checked(where, file, blocks)
+def _members(where: Path, published: Published, pack: str) -> Iterator[tuple[PackedFile, Iterable[bytes]]]:
+    members = [file for file in published.files if file.pack == pack]
+    for file, blocks in _reading(where, zip(members, _read(where, members), strict=True)):
+        yield file, _reading(where, verified(file, blocks))
 
 
-def _checked(where: Path, file: PackedFile, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    with _reading(where):
-        yield from verified(file, blocks)
-
-
-@contextmanager
-def _reading(where: Path) -> Iterator[None]:
+def _reading(where: Path, items: Iterable[T]) -> Iterator[T]:
+    """Yield what is read from a pack; any error means that the pack is damaged."""
     try:
-        yield
+        yield from items
     except (OSError, ValueError, LookupError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"is damaged ({error})", where=where, hint=DAMAGED) from error
 
@@ -176,17 +164,17 @@ def _read(pack_file: Path, members: list[PackedFile]) -> Iterator[Iterable[bytes
 def _describe(root: Path, plan: SessionPlan, packed: list[PackedFile], left_out: list[str]) -> Published:
     (export,) = plan.of("write_export")
     (transcript,) = paths(export.inputs["transcript"])
-    content = json.loads((root / transcript).read_bytes())
+    content = Transcript.read(root / transcript)
     record = Provenance.read(root / export.record)
     return Published(
         session=plan.session.name,
-        layout=content["layout"],
-        duration_s=content["duration_s"],
-        language=content["language"],
-        words=sum(len(segment["words"]) for segment in content["segments"]),
-        speakers=len(content["speakers"]),
-        engines=content["engines"],
-        diarization=content["diarization"],
+        layout=content.layout,
+        duration_s=content.duration_s,
+        language=content.language,
+        words=sum(len(segment.words) for segment in content.segments),
+        speakers=len(content.speakers),
+        engines=content.engines,
+        diarization=content.diarization,
         versions=record.versions,
         settings=told(plan.plan.works),
         rows=[

@@ -17,8 +17,7 @@ from sessionscribe.planning.session import SessionPlan
 from sessionscribe.publish import history, state
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.pack import pack, wanted
-from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of, target_of
-from sessionscribe.publish.state import State
+from sessionscribe.publish.state import CONTENTS, FOLDER, State, folder_of, target_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Publisher:
         root: the project's folder.
         manifest: the path of the manifest, which is committed with the first session if it has changed.
         audio: include converted audio.
-        force: replace versions that others have published and that were not pulled here.
+        force: replace versions of others that were not pulled here.
         store: DVC.
         lock: the descriptor of the held lock.
     """

@@ -1,17 +1,35 @@
-"""What this clone knows about published sessions: the version of its files, and the remotes that have it."""
+"""Where published sessions are in a clone, and what it knows about them: their version, who has it."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from sessionscribe.artifacts.base import Part
 from sessionscribe.core import files
-from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of
 
+FOLDER = "results/publish"
+CONTENTS = "session.json"
+VOICE = re.compile(r"results/name/voices/[0-9a-f]{12}\.json")
 STATES = f"{FOLDER}/.here"
 LOCK = f"{FOLDER}/.publish.lock"
 """Held by the process that publishes, pulls or unpacks."""
+
+
+def folder_of(session: str) -> str:
+    """Return the folder of a session's package, which DVC tracks."""
+    return f"{FOLDER}/{session}"
+
+
+def target_of(session: str) -> str:
+    """Return the file that names a session's version in Git, the argument of ``dvc pull``."""
+    return f"{FOLDER}/{session}.dvc"
+
+
+def is_shared(path: str) -> bool:
+    """Return whether a file is the embedding of an enrolled voice, which a pulled session never replaces."""
+    return VOICE.fullmatch(path) is not None
 
 
 class FileStat(Part):

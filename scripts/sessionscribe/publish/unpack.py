@@ -16,18 +16,13 @@ from sessionscribe.core.errors import UserError, describe, visible
 from sessionscribe.planning.session_files import RECORDS, is_plain, is_safe, parse_record, write_files
 from sessionscribe.publish import history, state
 from sessionscribe.publish.pack import DAMAGED, unpacked
-from sessionscribe.publish.package_manifest import CONTENTS, FOLDER, folder_of, is_shared, target_of
-from sessionscribe.publish.state import FileStat, State
+from sessionscribe.publish.state import CONTENTS, FileStat, State, folder_of, is_shared, target_of
 
 if TYPE_CHECKING:
     from sessionscribe.publish.dvc_store import Store
 
 SHOWN = 200
 """The most characters of an untrusted name to show in a message."""
-
-
-class UnpublishedError(UserError):
-    """Unpublished results keep a pulled version from being unpacked."""
 
 
 def put_in_place(root: Path = Path()) -> list[str]:
@@ -51,18 +46,13 @@ def put_in_place(root: Path = Path()) -> list[str]:
 def unpack(root: Path, session: str, *, version: str = "", force: bool = False) -> int:
     """Unpack a session's package; return the number of files written.
 
-    Args:
-        root: the project's folder.
-        session: its name.
-        version: the package's version in DVC; "": unknown. It may differ from the one in the `.dvc` file, as
-            `publish` may have been killed after packing.
-        force: overwrite results that were never published.
+    ``version`` is the package's in DVC, if known. The `.dvc` file may name another, if `publish` was killed
+    after packing. With ``force``, results that were never published are overwritten.
 
     Raises:
-        UnpublishedError: results would be lost; nothing was changed.
-        UserError: the package is damaged; nothing was changed.
+        UserError: the package is damaged, or results would be lost; nothing was changed.
     """
-    published = read(root, session)
+    published = read(root / folder_of(session) / CONTENTS, session)
     before = state.load(root, session)
     known = before.files if before else {}
     if not force:
@@ -93,24 +83,20 @@ def _checked(path: str, blocks: Iterable[bytes]) -> Iterable[bytes]:
     return (data,)
 
 
-def read(root: Path, session: str) -> Published:
+def read(path: Path, session: str) -> Published:
     """Read the manifest of a session's package.
 
     Raises:
-        UserError: it is damaged, or lists files that are not results of the session.
+        UserError: it is damaged, of another session, or lists files that are not results of this one.
     """
-    return checked(Published.read(root / folder_of(session) / CONTENTS), session)
-
-
-def checked(published: Published, session: str) -> Published:
-    """Return a package's manifest if it lists only files of the session's own steps, each once."""
+    published = Published.read(path)
     if published.session != session:
         what = f"is of the session {visible(published.session)}"
         raise UserError(what, where=folder_of(session), hint=DAMAGED)
     for file in published.files:
         if not (is_safe(file.path, session) or is_shared(file.path)) or not is_plain(file.pack):
-            path = visible(file.path)[:SHOWN]
-            raise UserError(f"lists a file that is not a result of it: {path}", where=session, hint=DAMAGED)
+            name = visible(file.path)[:SHOWN]
+            raise UserError(f"lists a file that is not a result of it: {name}", where=session, hint=DAMAGED)
     names = {file.path for file in published.files}
     if len(names) < len(published.files) or published.transcript not in names:
         raise UserError("has a wrong list of files", where=folder_of(session), hint=DAMAGED)
@@ -118,7 +104,7 @@ def checked(published: Published, session: str) -> Published:
 
 
 def refuse_loss(root: Path, published: Published, known: dict[str, FileStat]) -> None:
-    """Raise ``UnpublishedError`` if results would be overwritten that were neither published nor pulled."""
+    """Raise an error if results would be overwritten that were neither published nor pulled."""
     lost = []
     for file in published.files:
         if is_shared(file.path):
@@ -135,18 +121,14 @@ def refuse_loss(root: Path, published: Published, known: dict[str, FileStat]) ->
             f"`sessionscribe publish {session} --force` publishes them instead, "
             f"`sessionscribe pull {session} --force` discards them"
         )
-        raise UnpublishedError(what, where=session, hint=hint)
+        raise UserError(what, where=session, hint=hint)
 
 
 def take(root: Path, store: Store, session: str, *, text: str = "", force: bool = False) -> int:
     """Download a version and unpack it; return the number of files written.
 
-    Args:
-        root: the project's folder.
-        store: DVC.
-        session: its name.
-        text: the `.dvc` file of the version; "": the present one.
-        force: overwrite results that were never published.
+    ``text`` is the `.dvc` file of the version ("": the present one). With ``force``, results that were never
+    published are overwritten.
 
     Raises:
         UserError: it is not available, or results would be lost; nothing was changed.
@@ -154,7 +136,7 @@ def take(root: Path, store: Store, session: str, *, text: str = "", force: bool 
     version = history.version_in(text, target_of(session)) if text else history.version_of(root, session)
     store.fetch(version)
     if not force:
-        published = checked(Published.read(store.file(version, CONTENTS)), session)
+        published = read(store.file(version, CONTENTS), session)
         known = state.load(root, session)
         refuse_loss(root, published, known.files if known else {})
     if text:
@@ -171,8 +153,3 @@ def is_taken(root: Path, session: str) -> bool:
         and state.is_known(root, session)
         and known.version == history.version_of(root, session)
     )
-
-
-def published_sessions(root: Path) -> list[str]:
-    """Return the sessions with a `.dvc` file in the working tree."""
-    return sorted(path.stem for path in (root / FOLDER).glob("*.dvc"))

@@ -15,7 +15,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.publish import history, pack, unpack
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.history import Revision
-from sessionscribe.publish.package_manifest import CONTENTS
+from sessionscribe.publish.state import CONTENTS
 
 if TYPE_CHECKING:
     from sessionscribe.formats.utterances import PlainTranscript
@@ -63,7 +63,7 @@ def collect(root: Path, store: Store, session: str) -> list[Version]:
 def _contents(store: Store, session: str, revision: Revision) -> tuple[Published | None, str]:
     try:
         store.fetch(revision.version, CONTENTS)
-        return unpack.checked(Published.read(store.file(revision.version, CONTENTS)), session), ""
+        return unpack.read(store.file(revision.version, CONTENTS), session), ""
     except UserError as error:
         return None, str(error)
 

@@ -1,9 +1,9 @@
-"""The command ``colab`` of google-colab-cli: where it is, how it is called, and what its answers mean.
+"""The command ``colab`` of google-colab-cli: finding, installing and calling it, and reading its answers.
 
-It cannot be trusted: it reports success where it failed, ignores its time limits, and logs bearer tokens. So
-it is called in a home folder of its own, in which its log goes nowhere and only the login is the user's; each
-call has a time limit, and is killed with all that it started; one call is made at a time; and what it did is
-seen by asking for the list of sessions.
+It reports success when it has failed, ignores its time limits, and logs bearer tokens. So it runs in a home
+folder of its own, where its log is discarded and the user's login is linked; calls are made one at a time,
+with a time limit after which all their processes are killed; and their effect is checked in the list of
+sessions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from platformdirs import user_cache_path
 
@@ -34,10 +34,10 @@ from sessionscribe.runners.errors import DisconnectedError, UnusableError
 OLDEST = (3, 12)
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.14")
 MANAGED = (".pyenv/versions/*/bin/python", ".local/share/uv/python/*/bin/python")
-"""Where pyenv and uv put interpreters, below the home folder: such need not be on PATH."""
+"""Interpreters of pyenv and uv, below the home folder, which need not be on PATH."""
 REQUIREMENTS, UV_REQUIREMENTS = "colab.txt", "uv.txt"
 WITH_SSH = (0, 7)
-"""The first version that has the command `ssh`."""
+"""The first version with the subcommand `ssh`."""
 VERSION = re.compile(r"^Version: (\d+\.\d+[.\d]*)", re.MULTILINE)
 FOREIGN = ("PYTHONPATH", "PYTHONHOME")
 CALL_S, VERSION_S = 90.0, 30.0
@@ -51,21 +51,21 @@ NO_LOGIN = (
     "invalid_grant",
     "Unauthorized",
 )
-"""What it writes where nobody is logged in, or not any more."""
+"""Parts of messages that appear if nobody is logged in, or the login has expired."""
 LOG_IN = "Log in by `{program} sessions`, which shows a link; then run again"
 LISTED = re.compile(r"^\[[^\]]+\] (\S+) \| Hardware: \S", re.MULTILINE)
 NONE_LISTED = "No active sessions found on server"
 
 
 def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
-    """Return the command: the one on PATH if it has `ssh`, else one installed for this user, now if need be.
+    """Return the command on PATH if it is new enough, or else one that is installed for this user.
 
     Args:
         pins: the folder with the pinned requirements.
         say: shows the user a line.
 
     Raises:
-        UnusableError: there is none, and none can be installed.
+        UnusableError: the command cannot be installed.
     """
     found = shutil.which("colab")
     version = _version(Path(found).resolve()) if found else ""
@@ -79,11 +79,11 @@ def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
 
 @cache
 def _version(program: Path) -> str:
-    """Return the version of google-colab-cli; "" of another program, or one that does not answer."""
+    """Return the version of a google-colab-cli; "" if a program is something else or does not answer."""
     with contextlib.suppress(OSError, subprocess.TimeoutExpired), TemporaryDirectory() as home:
         done = subprocess.run(
             [program, "version"],
-            env={**os.environ, "HOME": home},  # where its log would be readable for everybody
+            env={**os.environ, "HOME": home},  # its log is readable for everybody
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=VERSION_S,
@@ -95,10 +95,10 @@ def _version(program: Path) -> str:
 
 
 def install(pins: Path, tools: Path, say: Callable[[str], None] = print) -> Path:
-    """Install the command in a folder of its own below ``tools``, if it is not there, and return it.
+    """Install the command in an environment below ``tools``, unless it is there, and return its path.
 
     Raises:
-        UnusableError: that cannot be.
+        UnusableError: the installation fails.
     """
     requirements = pins / REQUIREMENTS
     if not requirements.is_file():
@@ -121,11 +121,11 @@ def install(pins: Path, tools: Path, say: Callable[[str], None] = print) -> Path
 
 
 class Cli:
-    """The command, in a home folder of its own.
+    """The command in a home folder of its own.
 
     Args:
         program: the command.
-        home: the folder, which is made; readable for this user only, since runtimes' tokens are kept there.
+        home: the folder, which is created, readable for this user only: tokens of sessions are in it.
 
     Raises:
         UnusableError: the user is not logged in.
@@ -136,13 +136,25 @@ class Cli:
         self._store = home / CONFIGURATION / "sessions.json"
         for folder in (home, self._store.parent.parent, self._store.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._provider = self._take_login()
+        self._lock: IO[str] | None = None
+        self._provider = self._link_login()
         _link(self._store.with_name("colab.log"), Path(os.devnull))
-        # It would ask for newer versions of itself, and print what it finds among its answers.
+        # It would look for newer versions of itself, and mention them in its answers.
         self._store.with_name("settings.json").write_text('{"enable_update_check": false}')
 
-    def _take_login(self) -> str:
-        """Make use of the user's login, which stays where it is; return how it is called."""
+    def lock(self, wait_s: float) -> bool:
+        """Become the only process that uses the folder; return whether that is possible within a time."""
+        self._lock = self._lock or (self.home / "use.lock").open("w")
+        return locks.wait_for(self._lock, wait_s)
+
+    def unlock(self) -> None:
+        """Let other processes use the folder."""
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def _link_login(self) -> str:
+        """Link the user's login into the folder; return the command's name for this kind of login."""
         theirs = Path.home() / CONFIGURATION / "token.json"
         if theirs.exists():
             _link(self._store.with_name("token.json"), theirs)
@@ -155,7 +167,7 @@ class Cli:
         return UnusableError(what, where="colab", hint=LOG_IN.format(program=self.program))
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that are its own; the others are this process's."""
+        """Return the variables that it gets besides this process's."""
         theirs = os.environ.get("CLOUDSDK_CONFIG", str(Path.home() / ".config/gcloud"))
         return {"HOME": str(self.home), "CLOUDSDK_CONFIG": theirs, "COLUMNS": "500", "NO_COLOR": "1"}
 
@@ -166,18 +178,18 @@ class Cli:
         return [str(self.program), "--auth", self._provider, *config, *arguments]
 
     def shell_line(self, *arguments: str) -> str:
-        """Return a call as a line for a shell, in its own environment."""
+        """Return a call, with its environment, as a shell command."""
         variables = [f"{name}={value}" for name, value in self.environment().items()]
         without = [word for name in FOREIGN for word in ("-u", name)]
         line = f"umask 077; exec {shlex.join(['env', *without, *variables, *self.argv(*arguments)])}"
         return f"sh -c {shlex.quote(line)}"
 
     def call(self, *arguments: str, given: str = "", limit_s: float = CALL_S) -> str:
-        """Call it, and return all that it said. That it went well is not said by that.
+        """Call the command and return its output, which does not show whether it succeeded.
 
         Raises:
             UnusableError: nobody is logged in (any more).
-            DisconnectedError: it, or one before it, did not end within the time.
+            DisconnectedError: this call or an earlier one did not end in time.
         """
         with self._one_at_a_time(limit_s) as lock:
             process = subprocess.Popen(
@@ -187,7 +199,7 @@ class Cli:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 umask=0o077,
-                pass_fds=(lock,),  # if this process is killed meanwhile, the next call still waits
+                pass_fds=(lock,),  # the next call waits for this one even if this process is killed
                 start_new_session=True,
             )
             try:
@@ -207,10 +219,10 @@ class Cli:
 
     @contextlib.contextmanager
     def _one_at_a_time(self, patience_s: float) -> Iterator[int]:
-        """Wait so long for a call before, which may be one that hangs and whose caller was killed.
+        """Wait for earlier calls, which may be those of a process that was killed.
 
         Raises:
-            DisconnectedError: it does not end.
+            DisconnectedError: one does not end in time.
         """
         with (self.home / "calls.lock").open("w") as lock:
             if not locks.wait_for(lock, patience_s):
@@ -218,19 +230,15 @@ class Cli:
             yield lock.fileno()
 
     def wait(self, patience_s: float) -> None:
-        """Wait until no call is under way: whoever made one may be dead, and what comes of it not noted yet.
-
-        Raises:
-            DisconnectedError: it does not end.
-        """
+        """Wait for earlier calls, whose effect may not be recorded yet; see ``_one_at_a_time``."""
         with self._one_at_a_time(patience_s):
             pass
 
     def sessions(self) -> list[str]:
-        """Ask Colab for the sessions of this account; return what it calls them (their endpoints).
+        """Ask Colab for the endpoints of this account's sessions.
 
         Raises:
-            UnusableError, DisconnectedError: it does not say.
+            UnusableError, DisconnectedError: there is no answer.
         """
         said = self.call("sessions")
         found = LISTED.findall(said)
@@ -239,7 +247,7 @@ class Cli:
         return found
 
     def known(self) -> dict[str, dict[str, Any]]:
-        """Return the sessions that it knows by name, as it notes them."""
+        """Return the command's own records of sessions, by name."""
         with contextlib.suppress(OSError, ValueError):
             noted = json.loads(self._store.read_text(encoding="utf-8"))
             if isinstance(noted, dict):
@@ -247,10 +255,10 @@ class Cli:
         return {}
 
     def remember(self, session: Mapping[str, Any]) -> None:
-        """Let it know a session of which it has lost the name, as it does when it takes one for gone.
+        """Restore the command's record of a session, which it deletes when it believes the session gone.
 
         Raises:
-            DisconnectedError: a call did not end in the meantime.
+            DisconnectedError: an earlier call did not end in time.
         """
         with self._one_at_a_time(CALL_S), atomic_path(self._store) as temporary:
             noted = {**self.known(), session["name"]: {"token": "", "url": "", **session}}
@@ -259,7 +267,7 @@ class Cli:
 
 
 def _link(link: Path, target: Path) -> None:
-    """Make a symbolic link, in place of whatever is there."""
+    """Make a symbolic link, replacing whatever is there."""
     temporary = link.with_name(f"{link.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()

@@ -1,7 +1,7 @@
-"""One session on Colab, under a name of ours: made, found again, released, and seen to be.
+"""Our session on Colab: created, found again, released, and seen to be gone.
 
-Sessions of the user's are in the same list, and are never touched: ours is known by what Colab calls it (its
-endpoint), which is noted in a file as soon as it is made. What a killed run left is found by that file.
+The user's other sessions are in the same list and are never touched. Ours is identified by its endpoint,
+which is written to a file as soon as the session is created, so that a later run finds it.
 """
 
 from __future__ import annotations
@@ -18,141 +18,123 @@ from sessionscribe.runners.colab_cli import Cli
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 CPU = "cpu"
-NEW_S = 900.0
-"""How long Colab may take to give a machine; whoever gives up sooner cannot know whether there is one."""
+CREATE_S = 900.0
+"""Time limit for creating a session: if it is exceeded, there may be one of which nobody knows."""
+STOP_S = 120.0
+"""Time limit for ending one."""
 REFUSALS = {
     "Backend rejected accelerator": "not for this account",
     "Allocation refused": "too many sessions, or a limit of this account",
 }
-"""Answers of Colab that will not change."""
-FULL = "Service Unavailable"
+"""Answers of Colab for which a retry is useless."""
+ANSWERS = {**REFUSALS, "Service Unavailable": "none is free"}
+"""Answers after which there certainly is no session."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A session as it was made; ``created`` in seconds since the epoch."""
+    """A session; ``created`` in seconds since the epoch."""
 
-    name: str
     endpoint: str
     accelerator: str
     created: float
 
     @property
     def age_s(self) -> float:
-        """How old it is."""
+        """The time since it was created, in seconds."""
         return max(0.0, time.time() - self.created)
 
 
 class Sessions:
-    """The sessions under one name, of which there is one at a time.
+    """The sessions of a runner, of which there is one at a time.
 
     Args:
-        cli: the command.
-        name: theirs.
-        runner: what the user called the machine.
+        cli: the command ``colab``.
+        name: the command's name for the session.
+        runner: the runner's name.
         say: shows the user a line.
     """
 
-    def __init__(self, cli: Cli, name: str, *, runner: str, say: Callable[[str], None] = print) -> None:
-        self.name, self.runner, self._cli, self._say = name, runner, cli, say
-        self._note = cli.home / "session.json"
+    def __init__(self, cli: Cli, name: str, *, runner: str, say: Callable[[str], None]) -> None:
+        self.cli, self.name, self.runner, self._say = cli, name, runner, say
+        self._file = cli.home / "session.json"
 
-    def noted(self) -> Session | None:
-        """Return the session that was made last and not released, as far as known here."""
+    def known(self) -> Session | None:
+        """Return the session that was created last and not released, as far as is known here."""
         with contextlib.suppress(OSError, ValueError, TypeError):
-            return Session(**json.loads(self._note.read_text(encoding="utf-8")))
-        # A run that was killed while it made one may have left it to the command only.
-        if known := self._cli.known().get(self.name):
+            return Session(**json.loads(self._file.read_text(encoding="utf-8")))
+        # A run that was killed while it created one may have left it to the command only.
+        if known := self.cli.known().get(self.name):
             accelerator = known["accelerator"]
-            return self._take_note(known["endpoint"], CPU if accelerator == "NONE" else accelerator)
+            return self._remember(known["endpoint"], CPU if accelerator == "NONE" else accelerator)
         return None
 
-    def _take_note(self, endpoint: str, accelerator: str) -> Session:
-        session = Session(self.name, endpoint, accelerator, time.time())
-        write_text(self._note, json.dumps(asdict(session)))
+    def _remember(self, endpoint: str, accelerator: str) -> Session:
+        session = Session(endpoint, accelerator, time.time())
+        write_text(self._file, json.dumps(asdict(session)))
         return session
 
     def find(self) -> Session | None:
-        """Return our session if Colab still has it; else forget it.
+        """Return our session if Colab still has it.
 
         Raises:
-            UnusableError, DisconnectedError: Colab does not say.
+            UnusableError, DisconnectedError: Colab does not answer.
         """
-        session = self.noted()
-        if session and session.endpoint not in self._cli.sessions():
+        session = self.known()
+        if session and session.endpoint not in self.cli.sessions():
             self._forget()
             return None
         return session
 
     def _forget(self) -> None:
-        self._note.unlink(missing_ok=True)
-        for history in (self._cli.home / ".config/colab-cli/history").glob("*.jsonl"):
+        self._file.unlink(missing_ok=True)
+        for history in (self.cli.home / ".config/colab-cli/history").glob("*.jsonl"):
             history.unlink()
 
-    def make(self, accelerators: Sequence[str]) -> Session:
-        """Make a session with the first of these accelerators that is to be had.
+    def create(self, accelerators: Sequence[str]) -> Session:
+        """Create a session with the first of these accelerators that is available.
 
         Raises:
-            UnusableError: Colab gives none, and will not; or nobody is logged in.
-            DisconnectedError: Colab gives none now, or does not say.
+            UnusableError: Colab refuses them all, or nobody is logged in.
+            DisconnectedError: none is free now, or Colab does not answer.
         """
-        reasons = []
+        reasons: dict[str, str] = {}
         for accelerator, following in zip(accelerators, [*accelerators[1:], ""], strict=True):
             hardware = [] if accelerator == CPU else ["--gpu", accelerator]
             try:
-                said = self._cli.call("new", "--session", self.name, *hardware, limit_s=NEW_S)
+                said = self.cli.call("new", "--session", self.name, *hardware, limit_s=CREATE_S)
             except DisconnectedError as error:
-                unknown = "if it gave one after all, end it at colab.research.google.com (Manage sessions)"
-                raise DisconnectedError(
-                    f"{self.runner}: Colab gives no session ({error}); {unknown}"
-                ) from None
-            if known := self._cli.known().get(self.name):
-                return self._take_note(known["endpoint"], accelerator)
-            reason = next((why for sign, why in REFUSALS.items() if sign in said), "")
-            reasons.append(
-                (
-                    accelerator,
-                    reason or ("none is free" if FULL in said else cause(said).removeprefix("[colab] ")),
-                )
-            )
-            if not reason and FULL not in said:
-                break  # it may have made one, or nothing is right at all
+                hint = "if it gave one after all, end it at colab.research.google.com (Manage sessions)"
+                raise DisconnectedError(f"{self.runner}: Colab gives no session ({error}); {hint}") from None
+            if known := self.cli.known().get(self.name):
+                return self._remember(known["endpoint"], accelerator)
+            answer = next((meaning for sign, meaning in ANSWERS.items() if sign in said), "")
+            reasons[accelerator] = answer or cause(said).removeprefix("[colab] ")
+            if not answer:
+                break  # there may be a session after all, or no accelerator would help
             if following:
-                self._say(f"{self.runner}: no {accelerator} ({reasons[-1][1]}); trying {following}")
-        told = ", ".join(f"{accelerator}: {why}" for accelerator, why in reasons)
-        if all(why in REFUSALS.values() for _, why in reasons):
+                self._say(f"{self.runner}: no {accelerator} ({answer}); trying {following}")
+        details = ", ".join(f"{accelerator}: {reason}" for accelerator, reason in reasons.items())
+        if set(reasons.values()) <= set(REFUSALS.values()):
             hint = "Stop sessions that you do not need, wait, or name others: `colab:T4,L4,cpu`"
-            raise UnusableError(f"Colab gives no session ({told})", where=self.runner, hint=hint)
-        raise DisconnectedError(f"{self.runner}: Colab gives no session now ({told})")
+            raise UnusableError(f"Colab gives no session ({details})", where=self.runner, hint=hint)
+        raise DisconnectedError(f"{self.runner}: Colab gives no session now ({details})")
 
-    def release(self, limit_s: float) -> None:
-        """Stop our session, if there is one, and see that Colab has it no more.
+    def keep_alive(self) -> None:
+        """Have the notebook's kernel execute something: Colab does not count what is done through ssh."""
+        if self.known():
+            with contextlib.suppress(DisconnectedError, UserError):
+                self.cli.call("exec", "--session", self.name, given="pass", limit_s=45.0)
+
+    def stop(self) -> None:
+        """Ask Colab to end our session, if there is one.
 
         Raises:
-            UserError: it is still there, or that cannot be said; the user has to look.
+            UnusableError, DisconnectedError: Colab does not answer.
         """
-        with contextlib.suppress(DisconnectedError):  # it may be about to note a session
-            self._cli.wait(limit_s)
-        session = self.noted()
-        if session is None:
-            return
-        until, problem, wait_s = time.monotonic() + limit_s, "Colab still lists it", 1.0
-        while True:
-            try:
-                if self.name not in self._cli.known():
-                    self._cli.remember({"name": self.name, "endpoint": session.endpoint})
-                self._cli.call("stop", "--session", self.name)
-                if session.endpoint not in self._cli.sessions():
-                    self._forget()
-                    return
-            except DisconnectedError as error:
-                problem = str(error)
-            except UnusableError as error:
-                problem, until = error.what, 0.0
-            if time.monotonic() + wait_s > until:
-                break
-            time.sleep(wait_s)
-            wait_s = min(20.0, 2 * wait_s)
-        hint = "It may cost money: end it at colab.research.google.com (Runtime, Manage sessions)"
-        what = f"the session {session.endpoint} may still be running ({problem})"
-        raise UserError(what, where=self.runner, hint=hint)
+        with contextlib.suppress(DisconnectedError):
+            self.cli.wait(STOP_S)  # an earlier call may be about to create it
+        if session := self.known():
+            if self.name not in self.cli.known():
+                self.cli.remember({"name": self.name, "endpoint": session.endpoint})
+            self.cli.call("stop", "--session", self.name)

@@ -1,4 +1,4 @@
-"""What the use of machines has cost, by runner and by session: ``sessionscribe status --cost``."""
+"""The cost of other machines by runner and by session, for ``sessionscribe status --cost``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import aligned
-from sessionscribe.runners import json_lines
 
 PRICES = Path("config/prices.yaml")
 
 
 class Price(BaseModel):
-    """What machines of a kind cost; ``runner``, ``machine`` and ``accelerator`` are patterns with ``*``."""
+    """The price of certain machines; ``runner``, ``machine`` and ``accelerator`` are patterns with ``*``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +36,7 @@ class Price(BaseModel):
 
 @dataclass
 class Sum:
-    """What was used; times in seconds, cost by currency, ``unpriced_s`` is time without a known price."""
+    """Totals: times in seconds, of which ``unpriced_s`` have no known price, and cost by currency."""
 
     wall_s: float = 0.0
     busy_s: float = 0.0
@@ -49,10 +48,10 @@ class Sum:
 
 
 def read_prices(path: Path) -> list[Price]:
-    """Return the prices of a file.
+    """Return the prices of a file; none if it does not exist.
 
     Raises:
-        UserError: it is not what it should be.
+        UserError: the file has another format.
     """
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -73,13 +72,8 @@ def known_prices(path: Path) -> list[Price]:
         return []
 
 
-def read_usage(path: Path, offset: int = 0) -> list[dict[str, Any]]:
-    """Return the records of a usage log after the first ``offset`` bytes."""
-    return [record for record in json_lines.read(path, offset) if {"runner", "work"} <= record.keys()]
-
-
 def price_of(record: dict[str, Any], prices: Iterable[Price]) -> Price | None:
-    """Return what a record says that it cost, else the first price that fits it."""
+    """Return the price that a record contains, or else the first one that matches it."""
     if record.get("price"):
         return Price.model_validate(record["price"])
     for price in prices:
@@ -90,7 +84,7 @@ def price_of(record: dict[str, Any], prices: Iterable[Price]) -> Price | None:
 
 
 def money(cost: Mapping[str, float]) -> str:
-    """Return an amount in each currency as text; "" for nothing."""
+    """Return amounts by currency as text."""
     return " + ".join(f"{amount:.2f} {currency}" for currency, amount in sorted(cost.items()))
 
 
@@ -99,9 +93,9 @@ def sum_up(
     prices: list[Price],
     key: Callable[[dict[str, Any]], str] = itemgetter("runner"),
 ) -> tuple[dict[str, Sum], dict[str, Sum]]:
-    """Return what was used by runner (or what else ``key`` returns for a record), and by session.
+    """Return totals by runner (or by whatever ``key`` returns for a record), and by session.
 
-    Sessions share the time of a connection, its idle time too, by the time that their jobs took.
+    Sessions share the time of a connection, including idle time, in proportion to the time of their jobs.
     """
     runners: dict[str, Sum] = defaultdict(Sum)
     sessions: dict[str, Sum] = defaultdict(Sum)
@@ -129,12 +123,12 @@ def sum_up(
 
 
 def cost_on(day: str, records: Iterable[dict[str, Any]], prices: list[Price]) -> dict[str, float]:
-    """Return what was spent, by currency, on machines that were let go on a day or in a month.
+    """Return the cost, by currency, of machines that were released on a day or in a month.
 
     Args:
         day: ``YYYY-MM-DD`` or ``YYYY-MM``, in UTC.
         records: the usage log.
-        prices: for records without one of their own.
+        prices: prices for records that contain none.
     """
     runners, _ = sum_up((record for record in records if record["stop"].startswith(day)), prices)
     total: dict[str, float] = defaultdict(float)
@@ -145,7 +139,7 @@ def cost_on(day: str, records: Iterable[dict[str, Any]], prices: list[Price]) ->
 
 
 def figures(records: list[dict[str, Any]], prices: list[Price]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return both sums for programs: ``runners`` and ``sessions``, with the fields of ``Sum``."""
+    """Return the totals of ``runners`` and ``sessions`` as plain values, with the fields of ``Sum``."""
     runners, sessions = sum_up(records, prices)
     return {
         kind: {name: {**vars(total), "cost": dict(total.cost)} for name, total in sums.items()}
@@ -154,9 +148,9 @@ def figures(records: list[dict[str, Any]], prices: list[Price]) -> dict[str, dic
 
 
 def table(records: list[dict[str, Any]], prices: list[Price]) -> str:
-    """Return both sums as a text for people."""
+    """Return the totals as a table of text."""
     if not records:
-        return "No machine but this one was used yet."
+        return "No other machine has been used yet."
     runners, sessions = sum_up(records, prices)
     rows: list[tuple[str, ...]] = [
         ("runner", "hours", "busy", "MB up", "MB down", "audio h", "cost", "per audio h")

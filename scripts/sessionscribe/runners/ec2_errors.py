@@ -1,13 +1,15 @@
-"""What AWS refuses, in one line: whether another try may go better, or what to do."""
+"""Errors of AWS in one line each: which of them a retry may solve, and what to do about the others."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
-NO_ROOM = "AWS has no capacity for such an instance there now; try later, or in another zone"
-BUSY = {
-    "InsufficientInstanceCapacity": NO_ROOM,
-    "InsufficientHostCapacity": NO_ROOM,
+NO_CAPACITY = "AWS has no capacity for such an instance there now; try later, or in another zone"
+RETRY = {
+    "InsufficientInstanceCapacity": NO_CAPACITY,
+    "InsufficientHostCapacity": NO_CAPACITY,
     "InsufficientReservedInstanceCapacity": "the reservation has no capacity for such an instance now",
     "IncorrectInstanceState": "it was changing its state",
     "IncorrectState": "it was changing its state",
@@ -17,74 +19,70 @@ BUSY = {
     "ServiceUnavailable": "AWS is not available",
     "Unavailable": "AWS is not available",
 }
-"""Error codes after which another try may go better."""
-SERVER_ERRORS = 500
-"""HTTP statuses from here on say nothing of the request."""
-CREDENTIALS = (
-    "AuthFailure",
-    "InvalidClientTokenId",
-    "SignatureDoesNotMatch",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "RequestExpired",
-    "MissingAuthenticationToken",
-    "OptInRequired",
-)
-PERMISSION = ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
-NONE_THERE = ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed")
-LIMITS = ("VcpuLimitExceeded", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded")
+"""Errors that a retry may solve, by code."""
+SERVER_ERROR = 500
+"""From this HTTP status on, the error may not be about the request, which may have been carried out."""
 LOG_IN = "Make `aws sts get-caller-identity` work first: `aws configure`, AWS_PROFILE, or `aws sso login`"
+CREDENTIALS = (
+    "AuthFailure InvalidClientTokenId SignatureDoesNotMatch ExpiredToken ExpiredTokenException "
+    "RequestExpired MissingAuthenticationToken OptInRequired"
+)
+FINAL = {
+    CREDENTIALS: ("AWS refuses the credentials ({code})", LOG_IN),
+    "UnauthorizedOperation AccessDenied AccessDeniedException": (
+        "these credentials do not allow {operation}",
+        "Allow it `{service}:{operation}` (docs/runners/ec2.md lists all that is needed)",
+    ),
+    "InvalidInstanceID.NotFound InvalidInstanceID.Malformed": (
+        "is not an instance in {region}",
+        "Look at the id, and put the region before it, as ec2:eu-west-1/i-…",
+    ),
+    "VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded": (
+        "is more than this account may run at once ({code})",
+        "Ask AWS for a higher quota of running instances of this family (Service Quotas, EC2)",
+    ),
+}
+"""What is wrong and what to do, by the codes of other errors."""
+OTHERS = ("AWS refuses {operation} ({code}: {message})", "See the docs of AWS")
 
 
-def named(error: Exception, name: str, region: str) -> DisconnectedError | UnusableError | None:
+def translate(
+    error: Exception, name: str, service: str, region: str
+) -> DisconnectedError | UnusableError | None:
     """Return an error of botocore as one of ours; None for any other error.
 
     Args:
-        error: what was raised.
-        name: the runner's.
-        region: the instance's; "" where none is known.
+        error: the error.
+        name: the runner's name.
+        service: the service of AWS that was called.
+        region: the instance's region; "" if it is not known.
     """
     from botocore import exceptions, parsers  # noqa: PLC0415
 
-    if isinstance(error, exceptions.ClientError):
-        about = error.response.get("Error", {})
-        code, message = about.get("Code", ""), about.get("Message", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if status >= SERVER_ERRORS and code not in BUSY:  # it may have done what was asked all the same
-            return DisconnectedError(f"{name}: AWS does not answer ({code}: {_short(message)})")
-        return _refused(code, message, error.operation_name, name, region)
+    no_answer = exceptions.HTTPClientError | exceptions.ConnectionError | parsers.ResponseParserError
+    if isinstance(error, no_answer):  # no network, or another server in between
+        return DisconnectedError(f"{name}: AWS does not answer ({_shortened(str(error))})")
     if isinstance(error, exceptions.NoRegionError):
         hint = "Put it before the instance, as ec2:eu-west-1/…, or set AWS_REGION"
         return UnusableError("has no known region", where=name, hint=hint)
-    no_answer = exceptions.HTTPClientError | exceptions.ConnectionError | parsers.ResponseParserError
-    if isinstance(error, no_answer):  # no network, or not AWS at its end
-        return DisconnectedError(f"{name}: AWS does not answer ({_short(str(error))})")
-    if isinstance(error, exceptions.BotoCoreError):  # the credentials, in one of a dozen ways
-        return UnusableError(f"AWS cannot be used ({_short(str(error))})", where=name, hint=LOG_IN)
-    return None
+    if isinstance(error, exceptions.BotoCoreError):  # credentials, in one of a dozen ways
+        return UnusableError(f"AWS cannot be used ({_shortened(str(error))})", where=name, hint=LOG_IN)
+    return _refusal(error, name, service, region) if isinstance(error, exceptions.ClientError) else None
 
 
-def _refused(
-    code: str, message: str, operation: str, name: str, region: str
-) -> DisconnectedError | UnusableError:
-    if why := BUSY.get(code):
-        return DisconnectedError(f"{name}: {why} ({code})")
-    if code in CREDENTIALS:
-        return UnusableError(f"AWS refuses the credentials ({code})", where=name, hint=LOG_IN)
-    if code in PERMISSION:
-        hint = f"Allow it `ec2:{operation}` (docs/runners/ec2.md lists all that is needed)"
-        return UnusableError(f"these credentials do not allow {operation}", where=name, hint=hint)
-    if code in NONE_THERE:
-        hint = "Look at the id, and put the region before it, as ec2:eu-west-1/i-…"
-        return UnusableError(f"is not an instance in {region}", where=name, hint=hint)
-    if code in LIMITS:
-        hint = "Ask AWS for a higher quota of running instances of this family (Service Quotas, EC2)"
-        return UnusableError(f"is more than this account may run at once ({code})", where=name, hint=hint)
-    return UnusableError(
-        f"AWS refuses {operation} ({code}: {_short(message)})", where=name, hint="See the docs of AWS"
-    )
+def _refusal(error: Any, name: str, service: str, region: str) -> DisconnectedError | UnusableError:
+    details = error.response.get("Error", {})
+    code, message = details.get("Code", ""), _shortened(details.get("Message", ""))
+    if reason := RETRY.get(code):
+        return DisconnectedError(f"{name}: {reason} ({code})")
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= SERVER_ERROR:
+        return DisconnectedError(f"{name}: AWS does not answer ({code}: {message})")
+    texts = next((texts for codes, texts in FINAL.items() if code in codes.split()), OTHERS)
+    details = {"code": code, "message": message, "operation": error.operation_name}
+    what, hint = (text.format(**details, service=service, region=region) for text in texts)
+    return UnusableError(what, where=name, hint=hint)
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     """Return an error's text on one line, without what AWS encodes for administrators."""
     return " ".join(text.partition("Encoded authorization")[0].split())[:200]

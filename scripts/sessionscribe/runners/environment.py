@@ -1,20 +1,18 @@
-"""On the machine: the Python environment of the pinned requirements, made once.
+"""Runs on the machine: installs the Python environment of the pinned requirements, once.
 
     python3 environment.py REQUIREMENTS UV_REQUIREMENTS FOLDER [TORCH_BACKEND]
 
-Prints a line of JSON, as a worker does: ``python`` is the environment's interpreter. FOLDER is named by the
-requirements' hash, so what is ready there is right. Every package is checked against its pinned hash, uv
-included, which installs the others. With TORCH_BACKEND (``auto``, ``cu126`` …: see uv) torch and torchaudio
-come, in the pinned versions, from where uv finds that build, and they and what they bring are not checked: a
-driver may be too old for the build that is pinned.
+Prints a line of JSON, as a worker does: ``python`` is the environment's interpreter. FOLDER is named after
+the hash of the requirements. All packages are checked against their pinned hashes, also uv, which installs
+the others. With TORCH_BACKEND (``auto``, ``cu126`` …: see uv), for older drivers, uv installs that build of
+the pinned versions of torch and torchaudio, which are not checked, and neither are their dependencies.
 
-Needs nothing but Python's own library, with the modules venv and ensurepip or else with pip.
+Needs only Python's standard library, with the modules venv and ensurepip, or else pip.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -33,16 +31,16 @@ FOREIGN = frozenset(
     for tool in ("UV", "PIP")
     for name in ("CONSTRAINT", "BUILD_CONSTRAINT", "OVERRIDE", "PRERELEASE", "RESOLUTION", "TARGET", "USER")
 ) | {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_SYSTEM_PYTHON", "UV_TORCH_BACKEND"}
-"""Variables of the machine that would have another environment made, or something else put into it."""
+"""Variables of the machine that would change the environment."""
 TORCH = ("torch", "torchaudio")
 TORCH_FAMILY = re.compile(r"torch|torchaudio|triton|cuda-.*|nvidia-(?!ml-py|cublas-cu12).*")
-"""What comes with a build of torch. The two that are left out are asked for beside it."""
+"""Packages that belong to a build of torch. The two that are left out are requirements of others."""
 MODULES = ("ensurepip, venv", "pip")
-"""What an interpreter can make environments with, best first. Some systems leave out one, some the other."""
+"""Modules that can create environments, in order of preference. Some systems lack one, some the other."""
 
 
 def can_import(python: str, modules: str, oldest: tuple[int, int]) -> bool:
-    """Return whether an interpreter runs, is new enough, and has these modules."""
+    """Return whether an interpreter is new enough and has these modules."""
     check = f"import sys, {modules}; sys.exit(sys.version_info < {oldest})"
     try:
         return subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0
@@ -53,14 +51,14 @@ def can_import(python: str, modules: str, oldest: tuple[int, int]) -> bool:
 def find_python(
     oldest: tuple[int, int] = OLDEST, candidates: Sequence[str] = CANDIDATES
 ) -> tuple[str, str] | None:
-    """Return an interpreter that is new enough and can make environments, and by which modules."""
+    """Return an interpreter that is new enough and can create environments, and with which modules."""
     found = [path for name in candidates if (path := shutil.which(name))]
     usable = ((path, modules) for modules in MODULES for path in found if can_import(path, modules, oldest))
     return next(usable, None)
 
 
 def blocks(requirements: str) -> list[tuple[str, str]]:
-    """Return the packages of pinned requirements, each with its name and its lines."""
+    """Return the name and the lines of each package in pinned requirements."""
     found = re.findall(r"^[^\s#].*(?:\n[ \t].*)*", requirements, flags=re.MULTILINE)
     return [(re.split(r"[=\s\[;]", block, maxsplit=1)[0].lower(), block) for block in found]
 
@@ -68,9 +66,9 @@ def blocks(requirements: str) -> list[tuple[str, str]]:
 def commands(
     python: tuple[str, str], requirements: Path, uv_requirements: Path, folder: Path, backend: str = ""
 ) -> list[list[str]]:
-    """Return the commands that make the environment, with what ``find_python`` found.
+    """Return the commands that create the environment, with the result of ``find_python``.
 
-    For a build of torch that is not the pinned one, a file without torch is written beside the requirements.
+    For another build of torch, a file without torch is written beside the requirements.
     """
     inside, (outside, modules) = str(folder / "bin/python"), python
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
@@ -111,9 +109,8 @@ def main(
     oldest: tuple[int, int] = OLDEST,
     candidates: Sequence[str] = CANDIDATES,
 ) -> int:
-    """Make the environment if it is not there; print its interpreter."""
+    """Create the environment, unless it exists, and print its interpreter."""
     ready = folder / READY
-    name = hashlib.sha256(requirements.read_bytes()).hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         with suppress(OSError):  # a file system without locks
@@ -125,15 +122,14 @@ def main(
                 needs = "with the modules venv and ensurepip, or with pip"
                 print(f"there is no Python {version} or newer {needs}", file=sys.stderr)
                 return 2
-            # What the machine's own settings would do to uv's choice of an environment is not wanted.
             env = {key: value for key, value in os.environ.items() if key not in FOREIGN}
             for command in commands(python, requirements, uv_requirements, folder, backend):
                 done = subprocess.run(command, env=env, stdout=sys.stderr, check=False)
                 if done.returncode:
                     print(f"exit code {done.returncode} from: {' '.join(command[:6])} …", file=sys.stderr)
                     return 1
-            ready.write_text(f"{name}\n")
-    os.utime(folder)  # it is in use: what was not for long is removed
+            ready.touch()
+    os.utime(folder)  # folders that are not used for long are removed
     print(json.dumps({"id": 1, "python": str(folder / "bin/python")}), flush=True)
     return 0
 

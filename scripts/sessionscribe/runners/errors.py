@@ -1,19 +1,19 @@
-"""How work ends when the job itself is not to blame."""
+"""Why a job does not end on a machine, although nothing is wrong with the job."""
 
 from sessionscribe.core.errors import UserError
 
 
 class DisconnectedError(Exception):
-    """The connection to a machine was lost or could not be made; another try may go better."""
+    """The connection to a machine was lost or could not be made; a retry may succeed."""
 
 
 class UnusableError(UserError):
-    """A machine cannot be used in this run, however often it is tried."""
+    """A machine cannot be used in this run; a retry would not help."""
 
 
 class DiedError(Exception):
-    """A worker died, or gave no answer in time, and its job with it."""
+    """The worker died or timed out during the job."""
 
 
 class RequeuedError(Exception):
-    """A job that waited for its turn on a machine goes to another one, which is free."""
+    """The job was waiting for a busy worker and goes back into the queue, because another worker is free."""

@@ -1,4 +1,4 @@
-"""What a report says of sessions: their audits, their jobs, and what machines cost for them."""
+"""The content of a report: the audits of sessions, their jobs, and the cost of other machines."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from sessionscribe.artifacts.audit import Audit
 from sessionscribe.artifacts.provenance import JobUsage
 from sessionscribe.runners import costs
-from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.runners.usage_log import USAGE_LOG, read_usage
 from sessionscribe.stages.report.report import Evidence
 
 
 def evidence_of(audits: Iterable[str]) -> list[Evidence]:
-    """Return what is known of the sessions of these audits, in the project's folder."""
-    _, sums = costs.sum_up(costs.read_usage(USAGE_LOG), costs.known_prices(costs.PRICES))
+    """Return what is known of the sessions of these audits; the current folder is the project's."""
+    _, sums = costs.sum_up(read_usage(USAGE_LOG), costs.known_prices(costs.PRICES))
     found = []
     for path in audits:
         audit = Audit.read(Path(path))

@@ -1,16 +1,17 @@
-"""On the machine: own the worker and all its descendants, and end them when home is gone.
+"""Runs on the machine: starts the worker, and ends it with all its descendants when contact is lost.
 
     python guard.py
 
 The first line of standard input is a JSON object: ``argv``, ``cwd`` and ``env`` of the worker, ``lease_s``,
-``grace_s`` and ``stop`` (a shell command, or ""). An answer with what the machine is goes to standard output,
-which from then on is the worker's. Lines that follow go to the worker, empty ones are heartbeats. A line
-``end`` announces an end in order. When the input ends without it, or nothing comes for ``lease_s`` seconds,
-all descendants get SIGTERM, after ``grace_s`` SIGKILL. If then nobody came back within the lease, ``stop`` is
-run: it stops a machine that was started for this. A guard of an earlier connection that still runs in
-``cwd`` is relieved first.
+``grace_s`` and ``stop`` (a shell command, or ""). The guard answers with a JSON object that describes the
+machine; from then on, standard output is the worker's. All other lines of the input go to the worker, except
+empty ones, which are heartbeats, and ``end``, which announces an orderly end.
 
-Needs nothing but Python's own library; Linux is where nothing escapes it.
+If the input ends without ``end``, or nothing arrives for ``lease_s`` seconds, all descendants get SIGTERM,
+and SIGKILL after ``grace_s``. If no new guard takes over within the lease, ``stop`` is run, which stops a
+machine that was started for this run. A new guard in the same folder first ends the one before it.
+
+Needs only Python's standard library. Only on Linux, no descendant can escape.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ from typing import Any
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 END = b"end"
 LOST = 143
-RELIEVED = signal.SIGUSR1
-SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, RELIEVED)
+REPLACED = signal.SIGUSR1
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, REPLACED)
 PID_FILE = ".guard"
 
 
 def prctl(option: int, value: int) -> None:
-    """Set an attribute of this process, where the system has such."""
+    """Set an attribute of this process (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on; none where there is no such process."""
+    """Return the fields of /proc/PID/stat from the state on; none if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -52,7 +53,7 @@ def stat(pid: int) -> list[str]:
 
 
 def descendants() -> list[int]:
-    """Return every living process below this one (as a subreaper it keeps those that turned daemon)."""
+    """Return all living descendants; daemons are among them, because this process is a subreaper."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc") if Path("/proc/self").exists() else []:
         fields = stat(int(entry)) if entry.isdigit() else []
@@ -66,43 +67,38 @@ def descendants() -> list[int]:
     return found
 
 
-def reap() -> None:
-    """Let the dead go."""
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
 def kill_all(grace_s: float) -> None:
-    """End all descendants, those that do not want to as well."""
-    for number, patience_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
-        until = time.monotonic() + patience_s
+    """End all descendants: by SIGTERM, and after ``grace_s`` by SIGKILL."""
+    for number, limit_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 10.0)):
+        until = time.monotonic() + limit_s
         while (left := descendants()) and time.monotonic() < until:
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
             time.sleep(0.05)
-            reap()
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
 
 
 class Guard:
-    """Watches over one worker.
+    """The guard of one worker.
 
     Args:
-        told: the first line of standard input.
-        rest: what came with it.
+        job: the first line of standard input.
+        rest: the input that was read after it.
     """
 
-    def __init__(self, told: dict[str, Any], rest: bytes) -> None:
-        self.told, self.rest, self.ending = told, rest, False
-        self.heard = time.monotonic()
+    def __init__(self, job: dict[str, Any], rest: bytes) -> None:
+        self.job, self.rest, self.ending = job, rest, False
+        self.last_contact = time.monotonic()
 
     def watch(self) -> int:
-        """Run the worker until it ends or home is gone, and return the exit code."""
+        """Run the worker until it ends or contact is lost, and return the exit code."""
         worker = self.worker = subprocess.Popen(
-            self.told["argv"],
-            cwd=self.told["cwd"],
-            env={**os.environ, **self.told["env"]},
+            self.job["argv"],
+            cwd=self.job["cwd"],
+            env={**os.environ, **self.job["env"]},
             stdin=subprocess.PIPE,
             start_new_session=True,
             preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 -- no threads here
@@ -111,20 +107,20 @@ class Guard:
         while (code := worker.poll()) is None:
             if select.select([0], [], [], 0.1)[0]:
                 if not (block := os.read(0, 1 << 16)):
-                    return self.lost("home closed the connection")
-                self.heard = time.monotonic()
+                    return self.lost("the connection was closed")
+                self.last_contact = time.monotonic()
                 self.rest += block
                 self._forward()
-            elif time.monotonic() - self.heard > self.told["lease_s"]:
-                return self.lost(f"nothing from home for {self.told['lease_s']:g} s")
-        kill_all(self.told["grace_s"])
+            elif not self._within_lease():
+                return self.lost(f"no contact for {self.job['lease_s']:g} s")
+        kill_all(self.job["grace_s"])
         return 128 - code if code < 0 else code
 
     def _forward(self) -> None:
         *lines, self.rest = self.rest.split(b"\n")
         stdin = self.worker.stdin
         assert stdin is not None
-        with suppress(OSError):  # the worker died: the loop sees that
+        with suppress(OSError):  # the worker died, which `watch` notices
             for line in lines:
                 if line == END:
                     self.ending = True
@@ -134,30 +130,33 @@ class Guard:
                     stdin.flush()
 
     def lost(self, why: str) -> int:
-        """End everything because home is gone."""
+        """End the worker and stop the machine, because contact is lost."""
         with suppress(OSError):
             print(f"guard: {why}: the worker is ended", file=sys.stderr, flush=True)
-        kill_all(self.told["grace_s"])
-        while self.told["stop"] and not self.ending and time.monotonic() - self.heard < self.told["lease_s"]:
+        kill_all(self.job["grace_s"])
+        while self.job["stop"] and not self.ending and self._within_lease():
             time.sleep(0.1)
-        if self.told["stop"] and not self.ending:
-            subprocess.run(self.told["stop"], shell=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
+        if self.job["stop"] and not self.ending:
+            subprocess.run(self.job["stop"], shell=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
         return LOST
 
-    def ended(self, number: int, _frame: FrameType | None) -> None:
-        """Heed a signal; the guard of the next connection sends RELIEVED, and needs the machine."""
+    def _within_lease(self) -> bool:
+        return time.monotonic() - self.last_contact <= float(self.job["lease_s"])
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Handle a signal; REPLACED comes from the next guard, which needs the machine."""
         for other in SIGNALS:
-            signal.signal(other, signal.SIG_IGN)  # once is enough
-        self.ending = self.ending or number == RELIEVED
+            signal.signal(other, signal.SIG_IGN)
+        self.ending = self.ending or number == REPLACED
         os._exit(self.lost(f"signal {number}"))
 
 
-def end_predecessor(file: Path, patience_s: float) -> None:
-    """End the guard of an earlier connection: its worker holds memory, and nobody will ask it anything."""
+def end_predecessor(file: Path, limit_s: float) -> None:
+    """End the guard of an earlier connection, whose worker holds memory and gets no more requests."""
     with suppress(OSError, ValueError):
         pid, began = file.read_text().split()
-        for number in (RELIEVED, signal.SIGKILL):
-            until = time.monotonic() + patience_s
+        for number in (REPLACED, signal.SIGKILL):
+            until = time.monotonic() + limit_s
             if _is(int(pid), began):
                 os.kill(int(pid), number)
             while _is(int(pid), began) and time.monotonic() < until:
@@ -170,7 +169,7 @@ def _is(pid: int, began: str) -> bool:
 
 
 def accelerator() -> str:
-    """Return the name of the GPU, or "" where there is none."""
+    """Return the names of the GPUs; "" if there is none."""
     if not Path("/dev/nvidiactl").exists():
         return ""
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -180,32 +179,25 @@ def accelerator() -> str:
     return "unknown GPU"
 
 
-def read_line() -> tuple[bytes, bytes]:
-    """Return the first line of standard input, and what came after it."""
+def main() -> int:
+    """Guard a worker, as standard input says."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     text = b""
     while b"\n" not in text:
         if not (block := os.read(0, 1 << 16)):
-            sys.exit(LOST)
+            return LOST
         text += block
     line, _, rest = text.partition(b"\n")
-    return line, rest
-
-
-def main() -> int:
-    """Do as the docstring says."""
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    line, rest = read_line()
-    told = json.loads(line)
-    folder = Path(told["cwd"])
+    job = json.loads(line)
+    folder = Path(job["cwd"])
     folder.mkdir(parents=True, exist_ok=True)
     pid_file = folder / PID_FILE
-    end_predecessor(pid_file, told["grace_s"] + 12)
+    end_predecessor(pid_file, job["grace_s"] + 12)
     pid_file.write_text(f"{os.getpid()} {(stat(os.getpid()) or ['0'] * 20)[19]}\n")
-    guard = Guard(told, rest)
-
+    guard = Guard(job, rest)
     for number in SIGNALS:
-        signal.signal(number, guard.ended)
+        signal.signal(number, guard.handle)
     about = {"guard": os.getpid(), "host": platform.node(), "accelerator": accelerator()}
     print(json.dumps({**about, "cores": os.cpu_count(), "python": platform.python_version()}), flush=True)
     code = guard.watch()

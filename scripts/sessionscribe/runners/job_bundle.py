@@ -1,9 +1,8 @@
-"""What a job reads, so that it can be brought to another machine: files, folders of models, slices of tracks.
+"""The files that a job reads on another machine: inputs, folders of models, slices of tracks.
 
-A job is the request that a worker gets (see docs/warm.md). It reads its inputs and the models that its params
-name; of converted tracks it hears what ``heard`` says, or all. Everything keeps its path relative to the
-project, so the job runs there unchanged; what lies elsewhere gets a place of its own, and is renamed in the
-request.
+A job is a request to a worker (docs/warm.md). It reads its inputs and the models that its params name; of
+converted tracks, it reads what ``heard`` returns, or all. Files keep their paths relative to the project, so
+the job runs unchanged; those outside the project get another path, also in the request.
 """
 
 from __future__ import annotations
@@ -33,20 +32,20 @@ from sessionscribe.stages.transcribe.transcribe import voting_windows
 from sessionscribe.stages.transcribe.windows import chunk_windows, span_of
 
 TRACK = re.compile(r"results/convert/[^/]+/[^/]+\.flac")
-LISTEN_FOR_VOICES = frozenset({"diarize", "name"})
+DIARIZATION_STAGES = frozenset({"diarize", "name"})
 """Stages whose models are diarization pipelines."""
 MODEL_SETTINGS = frozenset({"model", "speech", "diarization"})
 OVERHEAD_S = 900.0
-"""What a job may take beside its work: the models are loaded, a GPU wakes up."""
+"""Time that a job may take in addition, to load its models or wait for a GPU."""
 LARGEST = 64 << 20
-"""Bytes of a file that a reply may hold."""
+"""Maximum size of a file in a reply, in bytes."""
 Request = dict[str, Any]
 Windows = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file to be there before a job runs: ``root/name`` here, ``name`` (relative) there."""
+    """A file that a job needs: ``root/name`` on this machine, ``name`` (relative) on the other one."""
 
     root: Path
     name: str
@@ -55,15 +54,15 @@ class InputFile:
 
     @property
     def path(self) -> Path:
-        """Where it lies here."""
+        """Its path on this machine."""
         return self.root / self.name
 
 
 @dataclass
 class JobBundle:
-    """A job's request as the other machine gets it, and what it reads.
+    """A job's request for another machine, and the files that it reads.
 
-    ``heard_s`` is the audio that the job hears, in seconds: how long it may take follows from that.
+    ``heard_s`` is the length of the audio that the job processes, in seconds.
     """
 
     request: Request
@@ -71,16 +70,16 @@ class JobBundle:
     heard_s: float = 0.0
 
     def limit_s(self, per_audio_second: float) -> float:
-        """Return how many seconds it may take: by what it hears, else by what its rule says (in minutes)."""
+        """Return the time limit of the job in seconds, from its audio or else from its rule's ``runtime``."""
         if self.heard_s:
             return OVERHEAD_S + per_audio_second * self.heard_s
-        # Models are fetched, or the voices of a long session compared.
+        # It fetches models, or clusters the voices of a long session.
         minutes = next((value for name, value in self.request["resources"] if name == "runtime"), 0)
         return max(OVERHEAD_S, 60.0 * minutes)
 
 
 def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, which is read once for as long as its size and time stay."""
+    """Return the SHA-256 of a file, which is read again only if its size or time changes."""
     about = path.stat()
     return _checksum(path, about.st_size, about.st_mtime_ns)
 
@@ -91,11 +90,11 @@ def _checksum(path: Path, *_about: int) -> str:
 
 
 class InputResolver:
-    """Finds out what jobs read. One thread at a time.
+    """Finds the files that jobs read. Not thread-safe.
 
     Args:
         project: the folder that paths in requests are relative to.
-        staging: a folder for slices until they are sent, and for links to what lies outside the project.
+        staging: a folder for slices until they are sent, and for links to files outside the project.
     """
 
     def __init__(self, project: Path, staging: Path) -> None:
@@ -103,11 +102,12 @@ class InputResolver:
         self._slices: dict[tuple[str, int], dict[str, InputFile]] = {}
 
     def pack(self, request: Request) -> JobBundle:
-        """Return what a job reads, and its request in the other machine's paths, with `files` and `returns`.
+        """Return the files that a job reads, and its request for the other machine with `files` and
+        `returns`.
 
         Raises:
-            UserError: one of its files cannot be read as what it is.
-            OSError: one of its files cannot be read.
+            UserError: a file is damaged.
+            OSError: a file cannot be read.
         """
         bundle = JobBundle(request)
         windows = heard(request, self.project)
@@ -122,24 +122,24 @@ class InputResolver:
         bundle.request = {
             **_replaced(request, renamed),
             "files": {piece.name: piece.sha256 for piece in bundle.pieces},
-            # In this order they get their names at home: a job's record, which says it is done, comes last.
+            # They are put in place in this order: the record, by which a job counts as done, comes last.
             "returns": [*paths_of(request["log"]), *notes_for(request), *paths_of(request["output"])],
         }
         return bundle
 
     def file(self, root: Path, name: str) -> InputFile:
-        """Return the file ``root/name``, which is called ``name`` there."""
+        """Return the file ``root/name``."""
         return InputFile(root, name, checksum(root / name), (root / name).stat().st_size)
 
     def provide(self, pieces: Iterable[InputFile]) -> None:
-        """Cut those slices among ``pieces`` that are not there (any more)."""
+        """Cut the slices among ``pieces`` that do not exist (any more)."""
         for piece in pieces:
             if piece.root == self.staging and not piece.path.exists():
                 track, _, name = piece.name.rpartition("/")
                 cut_slices(self.project / track, [name], self.staging / track)
 
     def discard(self, pieces: Iterable[InputFile]) -> None:
-        """Remove the slices among ``pieces``, which are sent."""
+        """Remove the slices among ``pieces`` after they are sent."""
         for piece in pieces:
             if piece.root == self.staging:
                 piece.path.unlink(missing_ok=True)
@@ -149,7 +149,7 @@ class InputResolver:
         if Path(path).is_absolute() or ".." in Path(path).parts:
             here = Path(os.path.normpath(here))
             place = hashlib.sha256(str(here.parent).encode()).hexdigest()[:12]
-            # Its own name stays: transcripts hold the name of the model's folder.
+            # It keeps its own name, since transcripts contain the name of the model's folder.
             root, name = self.staging / "links", f"outside/{place}/{here.name}"
             renamed[path] = name
             link = root / name
@@ -178,7 +178,7 @@ class InputResolver:
 
 
 def contents_of(reply: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return those files that a reply holds as they were made. It may come from anybody."""
+    """Return the intact files in an untrusted reply."""
     found = {}
     for name, text in reply["contents"].items():
         with suppress(TypeError, ValueError, zlib.error):
@@ -190,14 +190,14 @@ def contents_of(reply: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def intact(contents: Mapping[str, bytes], made: Mapping[str, str]) -> dict[str, bytes]:
-    """Return those of some files that are as they were made."""
+    """Return those files whose content has the SHA-256 in ``made``."""
     return {
         name: data for name, data in contents.items() if hashlib.sha256(data).hexdigest() == made.get(name)
     }
 
 
 def put_in_place(project: Path, request: Request, contents: Mapping[str, bytes]) -> None:
-    """Give what a job made its names at home; notes of an earlier try that it did not replace go."""
+    """Put the files that a job made in place, and remove notes of an earlier attempt."""
     write_many(project, {name: contents[name] for name in request["returns"] if name in contents})
     for note in notes_for(request):
         if note not in contents:
@@ -205,24 +205,24 @@ def put_in_place(project: Path, request: Request, contents: Mapping[str, bytes])
 
 
 def files_read(request: Request, project: Path) -> list[str]:
-    """Return what a job reads: its inputs, and the folders of models that its params name."""
+    """Return the paths that a job reads: its inputs, and the folders of models in its params."""
     inputs = (path for _, value in request["input"] for path in _list(value))
     models = (text for text in _models(request, MODEL_SETTINGS) if (project / text).is_dir())
     return list(dict.fromkeys([*inputs, *models]))
 
 
 def hub_models(request: Request, project: Path) -> list[tuple[str, str]]:
-    """Return kind (as ``check_models`` calls it) and id of the models of a job that are no folders here."""
-    kind = "diarization" if STAGE_OF.get(request["rule"]) in LISTEN_FOR_VOICES else "speech"
+    """Return kind (a parameter of ``check_models``) and id of a job's models that are not folders here."""
+    kind = "diarization" if STAGE_OF.get(request["rule"]) in DIARIZATION_STAGES else "speech"
     found = _models(request, {"model"})
     return [(kind, name) for name in found if name.count("/") == 1 and not (project / name).is_dir()]
 
 
 def heard(request: Request, project: Path) -> dict[str, Windows]:
-    """Return the samples ``[start, stop)`` that a job hears of converted tracks, where its rule lets us know.
+    """Return the samples ``[start, stop)`` that a job reads of converted tracks, for rules in ``HEARD``.
 
     Raises:
-        UserError: the plan or timeline that says it is damaged.
+        UserError: the plan or timeline is damaged.
     """
     settings = next((value for name, value in request["params"] if name == "settings"), None)
     inputs = {name: value for name, value in request["input"] if name}
@@ -273,20 +273,17 @@ def _list(value: Any) -> list[Any]:
 
 
 def _models(request: Request, keys: Set[str]) -> Iterator[str]:
-    """Yield the models (folders or hub ids) that a job's params name by one of these keys."""
-    ahead: list[Any] = [value for _, value in request["params"]]
-    while ahead:
-        value = ahead.pop(0)
-        if not isinstance(value, dict):
-            continue
-        for key, inner in value.items():
-            if key in keys:
-                yield from (name for name in _list(inner) if isinstance(name, str))
-            ahead.append(inner)
+    """Yield the values (folders or hub ids) of these keys, at any depth of a job's params."""
+    ahead = [value for _, value in request["params"]]
+    for value in ahead:  # which grows meanwhile
+        if isinstance(value, dict):
+            found = (inner for key, inner in value.items() if key in keys)
+            yield from (name for inner in found for name in _list(inner) if isinstance(name, str))
+            ahead += value.values()
 
 
 def _replaced(value: Any, renamed: Mapping[str, str]) -> Any:
-    """Return a plain value in which strings that are keys of ``renamed`` are replaced."""
+    """Return a plain value in which all strings in ``renamed`` are replaced."""
     if isinstance(value, str):
         return renamed.get(value, value)
     if isinstance(value, list):

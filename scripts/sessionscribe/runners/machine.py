@@ -1,21 +1,24 @@
-"""What a runner is: how a machine is brought up and stopped, and how ssh finds it.
+"""The machines that jobs run on: how a run uses them, how ssh reaches them, how they start and stop.
 
-A kind of runner is one class with the members of ``Machine`` and one entry in ``registry``. Everything else
-(files, environment, worker, guard, retries) is the same for all of them.
+A kind of machine is a subclass of ``Machine`` and an entry in ``registry``. Connection, files, environment,
+worker, guard and retries are the same for all kinds.
 """
 
 from __future__ import annotations
 
 import math
+import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+
+from sessionscribe.core.errors import UserError, cause
 
 
 @dataclass(frozen=True)
 class Commands:
-    """Shell commands, run here, in which ``{host}`` is the host's name; ``state`` succeeds if it is up."""
+    """Shell commands, run here, for ``ssh:HOST``; ``{host}`` is its name, ``state`` succeeds if it is on."""
 
     start: str
     stop: str
@@ -24,22 +27,22 @@ class Commands:
 
 @dataclass(frozen=True)
 class Settings:
-    """How other machines are used; the same for all of a run.
+    """How a run uses other machines.
 
     Attributes:
-        project: the folder that the paths of jobs are relative to, absolute.
-        staging: a folder for files on their way, on the project's file system: they are renamed into place.
+        project: the project's folder, absolute; the paths of jobs are relative to it.
+        staging: a folder for files in transit, on the project's file system so that they can be renamed.
         ssh: options of every ssh command.
-        commands: how hosts are started and stopped; None for hosts that stay as they are.
-        stops_itself: the shell command with which a machine stops itself; "" for the usual one of its kind.
-        colab_hours: how long Colab lets a session live.
+        commands: how to start and stop hosts; None if they are always on.
+        stops_itself: the shell command with which a machine stops itself; "" for the default of its kind.
+        colab_hours: the longest life of a Colab session.
         folder: our folder on a machine, relative to the home folder there.
-        python: an interpreter there whose environment has all packages; "" to install them.
-        torch_backend: the build of torch that is installed there, in uv's words; "" for the pinned one.
-        environment: variables for workers: secrets, which are written nowhere.
-        lanes: jobs at once in one worker.
-        lease_s: seconds without a sign of life from home after which the guard ends the worker.
-        per_audio_second: seconds that a job may take for each second of its audio.
+        python: an interpreter there that has all packages; "" to install an environment.
+        torch_backend: the build of torch to install there, as uv names it; "" for the pinned one.
+        environment: variables for workers. They are secrets, and never written to a file.
+        lanes: number of jobs that a worker runs at once.
+        lease_s: seconds without contact after which the guard ends the worker.
+        per_audio_second: seconds that a job may take per second of its audio.
         say: shows the user a line.
     """
 
@@ -61,64 +64,99 @@ class Settings:
 
 @dataclass(frozen=True)
 class Address:
-    """How ssh finds a machine: destination, options before it, seconds that a connection may take.
+    """How ssh reaches a machine.
 
-    ``sort`` is what its provider calls machines like it, as ``g5.xlarge``: what it costs may follow from it.
-    ``device`` is where models work there, whatever jobs are told; "" as they are told. ``environment`` are
-    variables that what runs there needs and would not get from ssh. ``refusals`` are what its provider may
-    say instead of a connection, and goes on saying: a part of that, what is wrong, what to do.
+    Attributes:
+        destination: ``[USER@]HOST``.
+        options: options of ssh.
+        connect_s: time limit for connecting, in seconds.
+        machine_type: the provider's name for such machines, such as ``g5.xlarge``; prices depend on it.
+        device: the device that models use there, if it is not the one of the settings.
+        environment: variables that programs need there, and that ssh does not set.
+        refusals: what the provider answers when a retry is useless: part of the text, what is wrong, a hint.
     """
 
     destination: str
     options: tuple[str, ...] = ()
     connect_s: float = 30.0
-    sort: str = ""
+    machine_type: str = ""
     device: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     refusals: tuple[tuple[str, str, str], ...] = ()
 
+    def run(self, command: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a shell command there, over a connection of its own.
 
-class Machine(Protocol):
-    """A machine that jobs may run on."""
+        Raises:
+            subprocess.TimeoutExpired: it takes longer than 30 s.
+        """
+        alone = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlPath=none"]
+        argv = ["ssh", *alone, *self.options, self.destination, command]
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
 
-    @property
-    def name(self) -> str:
-        """What the user called it, as in ``ssh:gpu-box``."""
+
+class Machine(ABC):
+    """A machine that jobs run on.
+
+    Args:
+        name: the runner's name, such as ``ssh:gpu-box``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     @property
     def stop_command(self) -> str:
-        """What the guard runs on the machine when home is gone; "" for a machine that is not ours."""
+        """The shell command with which the guard stops the machine; "" unless this run has started it."""
+        return ""
 
+    @abstractmethod
     def start(self) -> Address:
-        """Bring it up if it is not, and return its address, which may be another one each time.
+        """Start the machine unless it is on, and return its address, which may change with each start.
 
         Raises:
-            DisconnectedError: it did not come up; another try may go better.
-            UnusableError: it will not come up.
+            DisconnectedError: it did not start; a retry may succeed.
+            UnusableError: it cannot be started.
         """
 
-    def stop(self) -> None:
-        """Stop it if ``start`` started it, and make sure that it is stopped."""
+    def stop(self) -> None:  # noqa: B027 -- nothing to do for machines that are always on
+        """Stop the machine if this run has started it, and verify that it is off.
+
+        Raises:
+            UserError: it may still be on.
+        """
+
+    def stop_orphan(self) -> None:  # noqa: B027
+        """Stop the machine of a run that was killed; see ``stop``."""
 
     def seconds_left(self) -> float:
-        """Return for how long it can still be used; infinite where nobody takes it away."""
+        """Return how long the machine can still be used; infinity if there is no limit."""
+        return math.inf
+
+    @abstractmethod
+    def check(self) -> str:
+        """Return what can be said about the machine without starting it.
+
+        Raises:
+            DisconnectedError, UserError: it could not be used.
+        """
 
 
-@dataclass(frozen=True)
-class GivenHost:
-    """``ssh:HOST``: a machine that is there, and stays on, whoever uses it."""
+class Host(Machine):
+    """``ssh:HOST``: a machine that is always on."""
 
-    name: str
-    address: Address
-    stop_command: str = ""
+    def __init__(self, name: str, address: Address) -> None:
+        super().__init__(name)
+        self.address = address
 
     def start(self) -> Address:
-        """Return its address: it is up, or ssh will say so."""
+        """Return the address."""
         return self.address
 
-    def stop(self) -> None:
-        """Leave it as it is: it is not ours."""
-
-    def seconds_left(self) -> float:
-        """Return infinity."""
-        return math.inf
+    def check(self) -> str:
+        """Log in."""
+        done = self.address.run("true")
+        if done.returncode:
+            what = f"cannot be reached ({cause(done.stderr.decode(errors='replace'))})"
+            raise UserError(what, where=self.name, hint=f"Make `ssh {self.address.destination}` work first")
+        return "reached"

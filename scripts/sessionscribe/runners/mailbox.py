@@ -1,14 +1,14 @@
-"""A folder through which machines that cannot reach one another hand each other files: here, or on a remote.
+"""A mailbox: a folder or remote through which machines that cannot reach each other exchange files.
 
-The names of files say everything, so that one listing is enough:
+One listing of the names is enough to know the state:
 
-- ``requests/{job}.json``: a job that waits or is worked on; a job's name begins with that of its home.
-- ``files/{home}/{sha256}``: what its jobs read and made, by content.
-- ``claims/{job}/{worker}``: who works on it. Of several the first by name goes on, the others let go.
-- ``results/{job}/{worker}.json``: what came of it.
-- ``homes/{home}/{count}``, ``workers/{worker}/{count}``: signs of life; the count grows.
+- ``requests/{job}.json``: a job that is waiting or running; its name begins with the id of its home.
+- ``files/{home}/{sha256}``: a file that its jobs read or made, by content.
+- ``claims/{job}/{worker}``: a worker that takes the job; the first one by name runs it, others withdraw.
+- ``results/{job}/{worker}.json``: the reply.
+- ``homes/{home}/{time}``, ``workers/{worker}/{time}``: heartbeats.
 
-Nothing here needs a lock or a clock: jobs may be done twice, and the first whole result counts.
+Locks and synchronous clocks are not needed: a job may run twice, and the first complete result counts.
 """
 
 from __future__ import annotations
@@ -28,33 +28,31 @@ from sessionscribe.storage import rclone
 from sessionscribe.storage.locations import is_remote, join, rclone_path
 
 LARGEST = 64 << 20
-"""Of what others write, and is read whole, in bytes."""
+"""Maximum size in bytes of what others write and is read into memory."""
 CALL_S = 600.0
-"""No call of a remote takes longer, in seconds: a slice of 30 MB arrives within it at 50 kB/s."""
+"""Time limit of a call of rclone in seconds, enough for a slice of 30 MB at 50 kB/s."""
 LIST = ("lsf", "--recursive", "--files-only", "--format=sp", "--separator=/")
 POLL_S, SLOWEST_POLL_S = 1.0, 10.0
-SIGN_S, LEASE_S = 30.0, 180.0
-"""How often each side says that it is there; who has given no new sign for so long is gone."""
+HEARTBEAT_S, LEASE_S = 30.0, 180.0
+"""The interval of heartbeats; whoever has sent none for the lease is gone."""
+UNREACHABLE_S = 600.0
+"""After this time without access to the mailbox, the jobs of this side are dropped."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Mailbox:
-    """The files in a place.
-
-    Args:
-        place: a folder, ``remote:path`` or ``s3://bucket/path``.
-    """
+    """The files in a mailbox: a folder, ``remote:path`` or ``s3://bucket/path``."""
 
     def __init__(self, place: str) -> None:
         self.place = place
         self._remote = is_remote(place)
-        self._calling = threading.Lock()  # one call at a time: servers differ in how they bear several
+        self._calling = threading.Lock()  # one call at a time: some servers fail with several
 
     def names(self) -> dict[str, int]:
         """Return the names of all files, with their sizes in bytes.
 
         Raises:
-            UserError, OSError: the place cannot be read.
+            UserError, OSError: the mailbox cannot be read.
         """
         if not self._remote:
             root = Path(self.place)
@@ -70,61 +68,62 @@ class Mailbox:
         return {name: int(size) for size, name in sizes}
 
     def put(self, name: str, path: Path) -> None:
-        """Copy a file of this machine to a name."""
+        """Copy a local file into the mailbox."""
         if self._remote:
             self._rclone("copyto", "--no-traverse", str(path.absolute()), self._path(name))
             return
         with atomic_path(Path(self.place) / name) as temporary:
             shutil.copyfile(path, temporary)
 
-    def get(self, name: str, path: Path) -> None:
-        """Copy a file to this machine; where it is not there, there is none afterwards."""
+    def get(self, name: str, path: Path) -> bool:
+        """Copy a file to a local path; return whether it exists."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        if self._remote:
-            self._rclone("copyto", "--no-traverse", self._path(name), str(path.absolute()))
-        else:
-            shutil.copyfile(Path(self.place) / name, path)
+        try:
+            if self._remote:
+                self._rclone("copyto", "--no-traverse", self._path(name), str(path.absolute()))
+            else:
+                shutil.copyfile(Path(self.place) / name, path)
+        except FileNotFoundError:
+            return False
+        except rclone.RcloneError as error:
+            if error.reason != "missing":
+                raise
+        return path.is_file()
 
     def get_content(self, home: str, digest: str, path: Path) -> bool:
-        """Copy a file of a home's jobs by its content; return whether that is what arrived."""
-        self.get(file_of(home, digest), path)
-        return path.is_file() and sha256(path) == digest
+        """Copy the file with this SHA-256 to a local path; return whether it arrived intact."""
+        return self.get(file_of(home, digest), path) and sha256(path) == digest
 
     def write(self, name: str, content: Any) -> None:
-        """Write JSON to a name."""
+        """Write a JSON file."""
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
             json.dump(content, file)
             file.flush()
             self.put(name, Path(file.name))
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """Return what JSON at a name says; None if it is not there, or not whole yet."""
+        """Return the object in a JSON file, or None if it is missing or incomplete."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "content"
-            try:
-                self.get(name, path)
-                if path.stat().st_size > LARGEST:
-                    return None
-                found = json.loads(path.read_bytes())
-            except (FileNotFoundError, ValueError, RecursionError):
+            if not self.get(name, path) or path.stat().st_size > LARGEST:
                 return None
-            except rclone.RcloneError as error:
-                if error.reason == "missing":
-                    return None
-                raise
+            try:
+                found = json.loads(path.read_bytes())
+            except (ValueError, RecursionError):
+                return None
         return found if isinstance(found, dict) else None
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files; what is gone already is no matter."""
+        """Remove files, as far as they exist."""
         for name in names:
-            if self._remote:
-                try:
-                    self._rclone("deletefile", self._path(name))
-                except rclone.RcloneError as error:
-                    if error.reason != "missing":
-                        raise
-            else:
+            if not self._remote:
                 (Path(self.place) / name).unlink(missing_ok=True)
+                continue
+            try:
+                self._rclone("deletefile", self._path(name))
+            except rclone.RcloneError as error:
+                if error.reason != "missing":
+                    raise
 
     def _path(self, name: str) -> str:
         return rclone_path(join(self.place, name) if name else self.place)
@@ -138,49 +137,41 @@ class Mailbox:
             )
 
 
-class SignOfLife:
-    """Says, as long as it is renewed, that somebody is there.
-
-    Args:
-        mailbox: where.
-        name: ``homes/{home}`` or ``workers/{worker}``.
-    """
+class Heartbeat:
+    """Shows that ``homes/{home}`` or ``workers/{worker}`` is alive, by regular calls of ``renew``."""
 
     def __init__(self, mailbox: Mailbox, name: str) -> None:
         self._mailbox, self._name = mailbox, name
-        self._count, self._last = int(time.time()), float("-inf")  # a later process counts on
+        self._current, self._last = "", float("-inf")
 
     def renew(self) -> None:
-        """Give a sign if one is due."""
-        if time.monotonic() - self._last < SIGN_S:
+        """Send a heartbeat if one is due."""
+        if time.monotonic() - self._last < HEARTBEAT_S:
             return
-        before, self._count = self._count, self._count + 1
-        self._mailbox.write(f"{self._name}/{self._count}", {})
+        before, self._current = self._current, f"{self._name}/{time.time_ns()}"
+        self._mailbox.write(self._current, {})
         self._last = time.monotonic()
-        self._mailbox.remove([f"{self._name}/{before}"])
+        if before:
+            self._mailbox.remove([before])
 
     def end(self, names: Iterable[str]) -> None:
-        """Take all signs back; ``names`` are those in the mailbox."""
+        """Remove all heartbeats; ``names`` are those in the mailbox."""
         self._mailbox.remove(name for name in names if name.startswith(f"{self._name}/"))
 
 
-class LivingOnes:
-    """Who is there, as their signs of life say to somebody who looks again and again."""
+class Observer:
+    """Finds out who is alive from the heartbeats in successive listings."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[str, float]] = {}
 
-    def look(self, names: Iterable[str]) -> set[str]:
-        """Return who is there (``homes/{home}``, ``workers/{worker}``), given the names in the mailbox."""
-        now = time.monotonic()
-        latest: dict[str, str] = {}
-        for name in names:
-            who, _, count = name.rpartition("/")
-            if who.startswith(("homes/", "workers/")):
-                latest[who] = max(latest.get(who, ""), count, key=lambda text: (len(text), text))
-        for who, count in latest.items():
-            if self._seen.get(who, ("",))[0] != count:
-                self._seen[who] = count, now
+    def alive(self, names: Iterable[str]) -> set[str]:
+        """Return who is alive (``homes/{home}``, ``workers/{worker}``), given the names in the mailbox."""
+        now, found = time.monotonic(), (name.rpartition("/") for name in sorted(names))
+        latest = {who: beat for who, _, beat in found if who.startswith(("homes/", "workers/"))}
+        for who, beat in latest.items():
+            if who not in self._seen or self._seen[who][0] != beat:
+                self._seen[who] = beat, now
         return {who for who in latest if now - self._seen[who][1] < LEASE_S}
 
 
@@ -194,8 +185,8 @@ def home_of(job: str) -> str:
     return job.split("-", maxsplit=1)[0]
 
 
-def parts_of(names: Iterable[str], kind: str) -> dict[str, list[str]]:
-    """Return who has claimed, or answered, which job: names of ``claims/`` or ``results/`` by job."""
+def workers_by_job(names: Iterable[str], kind: str) -> dict[str, list[str]]:
+    """Return the workers with ``claims`` on, or ``results`` of, each job."""
     found: dict[str, list[str]] = {}
     for name in sorted(names):
         parts = name.split("/")

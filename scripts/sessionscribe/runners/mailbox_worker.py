@@ -1,4 +1,4 @@
-"""Works on jobs that lie in a mailbox: `sessionscribe work PLACE`, on any machine that sees it."""
+"""The worker side of a mailbox: `sessionscribe work PLACE`, on any machine with access to it."""
 
 from __future__ import annotations
 
@@ -9,93 +9,86 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.runners.errors import DiedError
-from sessionscribe.runners.local_worker import LocalWorker
 from sessionscribe.runners.mailbox import (
     DIGEST,
     POLL_S,
     SLOWEST_POLL_S,
-    LivingOnes,
+    UNREACHABLE_S,
+    Heartbeat,
     Mailbox,
-    SignOfLife,
+    Observer,
     file_of,
     home_of,
-    parts_of,
+    workers_by_job,
 )
-from sessionscribe.runners.mailbox_home import UNREACHABLE_S
 from sessionscribe.runners.request import model_request
+from sessionscribe.runners.worker_process import LocalWorker
 
 LEAST_S = 300.0
 """No job is taken when less time is left."""
 SETTLE_S = 2.0
-"""After so long the claims of others on a job are to be seen, too."""
+"""After this time, the claims of others on a job are visible."""
+GRACE_S = 5.0
 
 
 class MailboxServer:
-    """Takes jobs out of a mailbox, one after the other in each of its lanes, until it is stopped.
-
-    Args:
-        mailbox: where.
-        folder: in which jobs run; what they read is kept there.
-        lanes: jobs at once.
-        seconds: how long this machine is there.
-    """
+    """Takes jobs out of a mailbox for some time and runs them in ``folder``, one at a time in each lane."""
 
     def __init__(self, mailbox: Mailbox, folder: Path, lanes: int, seconds: float) -> None:
         self._mailbox, self._folder, self._lanes = mailbox, folder, lanes
-        self._last_s = time.monotonic() + seconds - LEAST_S
+        self._last_start = time.monotonic() + seconds - LEAST_S
         self.name = secrets.token_hex(4)
-        self._sign = SignOfLife(mailbox, f"workers/{self.name}")
-        self._living, self._in_hand = LivingOnes(), set[str]()
+        self._heartbeat = Heartbeat(mailbox, f"workers/{self.name}")
+        self._observer, self._in_hand = Observer(), set[str]()
         self._taking, self._stopped = threading.Lock(), threading.Event()
-        self._checked, self._refused = set[str](), set[str]()
+        self._fetched, self._refused = set[str](), set[str]()
         self._process: LocalWorker | None = None
         self.done = 0
-        """Jobs that were answered."""
+        """Number of jobs with a result."""
 
     def serve(self) -> None:
-        """Work until ``stop``, or until the time is over."""
+        """Work until the time is over or KeyboardInterrupt; then other workers take over at once."""
         beat = threading.Thread(target=self._beat, daemon=True)
         beat.start()
         lanes = [threading.Thread(target=self._lane, daemon=True) for _ in range(self._lanes)]
         for lane in lanes:
             lane.start()
-        for lane in lanes:
-            lane.join()
-        self._stopped.set()
-        beat.join()
-        self._patiently(lambda: self._sign.end(self._mailbox.names()))
-
-    def stop(self) -> None:
-        """Take no more jobs."""
-        self._stopped.set()
+        try:
+            for lane in lanes:
+                lane.join()
+        finally:
+            self._stopped.set()
+            beat.join()
+            self._try(lambda: self._heartbeat.end(self._mailbox.names()))
 
     def _beat(self) -> None:
         while not self._stopped.is_set():
-            self._patiently(self._sign.renew)
+            self._try(self._heartbeat.renew)
             self._stopped.wait(1.0)
 
     def _lane(self) -> None:
         pause_s = POLL_S
-        while not self._stopped.is_set() and time.monotonic() < self._last_s:
-            job = self._patiently(self._next)
+        while not self._stopped.is_set() and time.monotonic() < self._last_start:
+            job = self._try(self._next)
             if job is None:
                 self._stopped.wait(pause_s)
                 pause_s = min(SLOWEST_POLL_S, pause_s * 1.3)
                 continue
             pause_s = POLL_S
             try:
-                self._patiently(lambda: self._work(job))  # noqa: B023
+                self._try(partial(self._work, job))
             finally:
                 self._in_hand.discard(job)
 
-    def _patiently(self, act: Callable[[], Any]) -> Any:
-        """Do something with the mailbox; what fails is told, and None returned."""
+    def _try(self, act: Callable[[], Any]) -> Any:
+        """Use the mailbox; if that fails, print the error, wait and return None."""
         try:
             return act()
         except (UserError, OSError) as error:
@@ -104,76 +97,65 @@ class MailboxServer:
             return None
 
     def _next(self) -> str | None:
-        """Claim a job that nobody works on, whose home is there; None if there is none."""
+        """Return a job that no other worker runs and whose home is alive, or None."""
         with self._taking:
             job = next((job for job in self._open_jobs() if job not in self._in_hand), None)
-            if job is None:
-                return None
-            self._in_hand.add(job)
-        ours = False
-        try:
-            ours = self._claim(job)
-        finally:  # also where the mailbox is away: what stayed in hand would never be looked at again
-            if not ours:
-                self._in_hand.discard(job)
-        return job if ours else None
-
-    def _claim(self, job: str) -> bool:
-        """Claim a job; return whether it is ours, not another worker's."""
-        self._mailbox.write(f"claims/{job}/{self.name}", {})
-        self._stopped.wait(SETTLE_S)
-        names = self._mailbox.names()
-        living = self._living.look(names)
-        others = [who for who in parts_of(names, "claims").get(job, []) if f"workers/{who}" in living]
-        if f"requests/{job}.json" in names and min([*others, self.name]) == self.name:
-            return True
-        self._mailbox.remove([f"claims/{job}/{self.name}"])
-        return False
+            if job is not None:
+                self._in_hand.add(job)
+            return job
 
     def _open_jobs(self) -> list[str]:
-        """Return the jobs to choose from, of one home at a time: another's files may have the same names."""
+        """Return the jobs to choose from, all of one home, since files of another may have the same names."""
         names = self._mailbox.names()
-        living = self._living.look(names)
-        serving = {home_of(job) for job in tuple(self._in_hand)}  # of which other lanes take jobs
-        claims, results = parts_of(names, "claims"), parts_of(names, "results")
+        alive = self._observer.alive(names)
+        serving = {home_of(job) for job in tuple(self._in_hand)}
+        claims, results = workers_by_job(names, "claims"), workers_by_job(names, "results")
         jobs = sorted(PurePosixPath(name).stem for name in names if name.startswith("requests/"))
         return [
             job
             for job in jobs
-            if f"homes/{home_of(job)}" in living
+            if f"homes/{home_of(job)}" in alive
             and serving <= {home_of(job)}
             and job not in results
             and job not in self._refused
-            # A claim of ours on a job that is not in hand could not be taken back.
-            and not any(f"workers/{who}" in living for who in claims.get(job, []) if who != self.name)
+            # A claim of ours on a job that is not in hand is one that could not be removed.
+            and not any(f"workers/{who}" in alive for who in claims.get(job, []) if who != self.name)
         ]
 
     def _work(self, job: str) -> None:
-        """Do a job and answer it."""
-        told = self._mailbox.read(f"requests/{job}.json")
+        """Claim a job, run it if no other worker was first, and put its result into the mailbox."""
+        claim = f"claims/{job}/{self.name}"
+        self._mailbox.write(claim, {})
         try:
-            if told is None:  # taken back, or not whole yet
-                return
-            try:
-                request = told["request"]
-                files = {**request["files"], **told["scripts"]["files"]}
-                script = str(self._folder.absolute() / request["script"])
-            except (KeyError, TypeError) as error:
-                self._refused.add(job)
-                hint = "Use the same version of the program on both sides"
-                raise UserError("is not a job that this version understands", where=job, hint=hint) from error
-            self._bring(home_of(job), files)
-            self._fetch_models(told)
-            reply = self._ask({**request, "script": script})
-            until = time.monotonic() + UNREACHABLE_S
-            while not self._patiently(partial(self._answer, job, request, reply)):
-                if self._stopped.is_set() or time.monotonic() > until:
-                    return
+            self._stopped.wait(SETTLE_S)
+            names = self._mailbox.names()
+            alive, claims = self._observer.alive(names), workers_by_job(names, "claims")
+            others = [who for who in claims.get(job, []) if f"workers/{who}" in alive]
+            content = self._mailbox.read(f"requests/{job}.json")
+            if content is not None and min([*others, self.name]) == self.name:
+                self._run(job, content)
         finally:
-            self._mailbox.remove([f"claims/{job}/{self.name}"])
+            self._mailbox.remove([claim])
+
+    def _run(self, job: str, content: dict[str, Any]) -> None:
+        try:
+            request, scripts = content["request"], content["scripts"]
+            files = {**request["files"], **scripts["files"]}
+            script = str(self._folder.absolute() / request["script"])
+        except (KeyError, TypeError) as error:
+            self._refused.add(job)
+            hint = "Use the same version of the program on both sides"
+            raise UserError("is not a job that this version understands", where=job, hint=hint) from error
+        self._fetch_files(home_of(job), files)
+        self._fetch_models(scripts["folder"], content.get("models", []))
+        reply = _ask(self._model_process(), {**request, "script": script})
+        until = time.monotonic() + UNREACHABLE_S
+        while not self._try(partial(self._answer, job, request, reply)):
+            if self._stopped.is_set() or time.monotonic() > until:
+                return
 
     def _answer(self, job: str, request: dict[str, Any], reply: dict[str, Any]) -> bool:
-        """Put the result of a job into the mailbox; return True, since it is there then."""
+        """Put the result of a job into the mailbox, if it is still wanted; return True."""
         for name, digest in reply.get("made", {}).items():
             if name not in reply["contents"]:
                 self._mailbox.put(file_of(home_of(job), digest), self._folder / name)
@@ -183,27 +165,18 @@ class MailboxServer:
             print(f"{request['rule']}: {'failed' if reply['code'] else 'done'} ({job})", flush=True)
         return True
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Have a request run by the process that keeps the models; return the reply.
-
-        Raises:
-            UserError: the process died.
-        """
+    def _model_process(self) -> LocalWorker:
+        """Return the process that runs jobs and keeps their models; start it if it is not running."""
         with self._taking:
             if self._process is None or not self._process.alive:
                 self._process = LocalWorker(0, self._lanes, cwd=self._folder)
-            process = self._process
-        try:
-            return process.ask(request)
-        except DiedError as death:
-            hint = "Another one is started, and the job is free again"
-            raise UserError(f"the worker {death}", where=request["rule"], hint=hint) from None
+            return self._process
 
-    def _bring(self, home: str, files: dict[str, str]) -> None:
-        """Have files of these contents below the folder.
+    def _fetch_files(self, home: str, files: dict[str, str]) -> None:
+        """Fetch the files of a job, given by name and SHA-256.
 
         Raises:
-            UserError: one has not arrived whole, or has a name that no job's file has.
+            UserError: a file has not arrived intact, or its name leads out of the folder.
         """
         for name, digest in files.items():
             parts = PurePosixPath(name).parts
@@ -221,25 +194,44 @@ class MailboxServer:
                 path.unlink(missing_ok=True)
                 os.link(kept, path)
 
-    def _fetch_models(self, told: dict[str, Any]) -> None:
-        """Have the models of the hub that a job names: jobs never ask it themselves."""
-        script = self._folder.absolute() / told["scripts"]["folder"] / "check_models.py"
-        for kind, model in told.get("models", []):
-            if model in self._checked or not script.is_file():
+    def _fetch_models(self, scripts: str, models: list[tuple[str, str]]) -> None:
+        """Fetch a job's models from the hub, in another process: in one that runs jobs, the hub is off-line.
+
+        Raises:
+            UserError: a model is not available.
+        """
+        script = self._folder.absolute() / scripts / "check_models.py"
+        for kind, model in models:
+            if model in self._fetched or not script.is_file():
                 continue
-            reply = self._ask(model_request(str(script), kind, model))
+            process = LocalWorker(0, 1, cwd=self._folder)
+            try:
+                reply = _ask(process, model_request(str(script), kind, model))
+            finally:
+                process.close(GRACE_S)
             if reply["code"]:
-                raise UserError(reply["error"].strip() or "cannot be had", where=model, hint="See above")
-            self._checked.add(model)
+                raise UserError(reply["error"].strip() or "is not available", where=model, hint="See above")
+            self._fetched.add(model)
+
+
+def _ask(process: LocalWorker, request: dict[str, Any]) -> dict[str, Any]:
+    """Have a process run a request; return the reply.
+
+    Raises:
+        UserError: the process died.
+    """
+    try:
+        return process.ask(request)
+    except DiedError as death:
+        hint = "Another one is started, and the job is free again"
+        raise UserError(f"the worker {death}", where=request["rule"], hint=hint) from None
 
 
 def serve(place: str, *, lanes: int = 1, hours: float = 0.0) -> int:
-    """Work at a mailbox until this is interrupted or the time is over; return how many jobs were done."""
+    """Work at a mailbox until interrupted or the time is over; return the number of jobs done."""
     with tempfile.TemporaryDirectory(prefix="sessionscribe-work-") as folder:
         server = MailboxServer(Mailbox(place), Path(folder), lanes, hours * 3600 or math.inf)
         print(f"Working at {place} as {server.name}: Ctrl-C ends it", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve()
-        except KeyboardInterrupt:
-            server.stop()
         return server.done

@@ -1,269 +1,266 @@
-"""Machines that are started when there is work and stopped when it is done.
+"""Machines that are started when there is work and stopped afterwards.
 
-``ManagedMachine`` has the rules: a machine that was up before is not ours and stays up, one that we started
-is stopped whatever happens, and is seen to be stopped. A provider adds how to ask, start and stop
-(``command_machine``, ``ec2``).
-
-Who stops it: this process; if that is killed, a ``Watchdog`` on this machine; if this machine is gone as
-well, the guard on the other one. Where the provider refuses, as when credentials have expired, it is told by
-ssh to stop itself.
+A machine that was on before the run is left on. One that the run has started is always stopped, and the
+provider has to confirm that: for the run itself; if the run is killed, for a watchdog process on this
+computer; if this computer is gone as well, the guard on the machine stops it. If the provider refuses to stop
+it, for example because credentials have expired, the machine is told through ssh to stop itself.
 """
 
 from __future__ import annotations
 
 import math
+import pickle
 import subprocess
+import sys
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Literal, TypeVar
 
 from sessionscribe.core.errors import UserError, cause
 from sessionscribe.runners.connection import HOPELESS
 from sessionscribe.runners.errors import DisconnectedError
-from sessionscribe.runners.machine import Address, Settings
-from sessionscribe.runners.usage_log import MACHINES, MachineLog
+from sessionscribe.runners.machine import Address, Machine, Settings
+from sessionscribe.runners.usage_log import note_event
 
 T = TypeVar("T")
+State = Literal["up", "stopping", "off"]
 
 POLL_S = 2.0
-"""How often a machine is asked whether it is up, or off."""
-PATIENCE_S = 15.0
-"""After so long a machine that is still up is asked to stop again."""
-SUCCEED = r"""
+"""Pause between two questions whether a machine is on, in seconds."""
+STOP_AGAIN_S = 15.0
+"""A machine that is still on after this time is asked to stop again."""
+ORPHAN_S = 60.0
+"""Time limit for one of the watchdog's attempts to stop a machine."""
+WAIT_AND_STOP = r"""
+read -r machine
 read -r _ && exit
-log=$1 stopped=$2 tries=120
-shift 2
-until "$@"; do
+tries=60
+until printf '%s\n' "$machine" | "$@"; do
     [ $((tries -= 1)) -gt 0 ] || exit
     sleep 5
 done
-printf '{"time": "%s", %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$stopped" >>"$log"
 """
-"""A shell script: unless a line comes before its input ends, it runs its arguments from the third on until
-they succeed, and then appends a line with the time and the second argument to the file that is the first."""
+"""A shell script: if its input ends after one line, run the arguments with that line until they succeed."""
 
 
 class Watchdog:
-    """A process that runs a command when this one is gone, however that comes, unless it is dismissed before.
+    """A process that stops a machine when this process has gone in whatever way, unless dismissed before.
 
     Args:
-        command: the command line; it fails as long as the machine is not seen to be off after it.
-        log: where it is noted that the machine is.
+        target: the machine, as for ``registry.machine_of``.
+        name: the runner's name.
+        settings: how the run uses machines.
     """
 
-    def __init__(self, command: Sequence[str], log: MachineLog) -> None:
+    def __init__(self, target: str, name: str, settings: Settings) -> None:
+        command = [sys.executable, "-m", "sessionscribe.runners.registry"]
         self._process = subprocess.Popen(
-            ["sh", "-c", SUCCEED, "sessionscribe-stop", *log.shell_words("stopped"), *command],
+            ["sh", "-c", WAIT_AND_STOP, "sessionscribe-stop", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # neither Ctrl-C nor the end of the terminal reaches it
         )
+        assert self._process.stdin is not None
+        # Not as arguments: everybody on this computer can read those, and commands may contain passwords.
+        machine = pickle.dumps((target, name, replace(settings, environment={}, say=print)))
+        self._process.stdin.write(b64encode(machine) + b"\n")
+        self._process.stdin.flush()
 
     def dismiss(self) -> None:
-        """Let it end without doing anything."""
-        with suppress(OSError):  # somebody has killed it
+        """End the process."""
+        with suppress(OSError):  # it was killed
             self._process.communicate(b"\n")
         self._process.wait()
 
 
-class ManagedMachine(ABC):
-    """A machine that may be off.
+class ManagedMachine(Machine):
+    """A machine that a provider starts and stops; subclasses implement the calls.
 
     Args:
-        name: what the user called it.
-        settings: how machines are used.
-        stops_itself: a shell command with which it stops itself; "" where there is none.
+        name: the runner's name.
+        settings: how the run uses machines.
+        stops_itself: a shell command with which the machine stops itself; "" if there is none.
 
     Attributes:
-        boot_s: how long it may take until ssh answers.
-        halt_s: how long it may take to stop.
+        boot_s: time limit for a start, until ssh answers, in seconds.
+        halt_s: time limit for a stop, in seconds.
+        by_hand: how the user can stop it.
     """
 
     boot_s = halt_s = 300.0
+    by_hand = "stop it by hand, and check that it is off"
 
     def __init__(self, name: str, settings: Settings, stops_itself: str) -> None:
-        self.name, self._say, self._stops_itself = name, settings.say, stops_itself
-        self._ours, self._ours_before, self._was_up, self._silence = False, False, False, ""
-        self._told = False
-        self._log = MachineLog(name, settings.project / MACHINES)
-        self._found_running = False
+        super().__init__(name)
+        self._settings, self._say, self._stops_itself = settings, settings.say, stops_itself
+        self._note = partial(note_event, settings.project, name)
+        # There is one as long as the machine is, or may be, on because of us.
         self._watchdog: Watchdog | None = None
-        self._address_then: Address | None = None
-        self._changing, self._stopping = threading.Lock(), threading.Event()
+        self._starts, self._was_up, self._gave_up = 0, False, False
+        self._ssh_error = ""
+        self._last_address: Address | None = None
+        self._changing, self._stopping = threading.RLock(), threading.Event()
 
     @abstractmethod
-    def is_up(self) -> bool:
-        """Ask the provider whether the machine is up, or coming up."""
-
-    def is_off(self) -> bool:
-        """Ask the provider whether it is off for certain; here, where nothing is between, if it is not up."""
-        return not self.is_up()
+    def state(self) -> State:
+        """Ask the provider for the state; a machine that is starting counts as up."""
 
     @abstractmethod
     def bring_up(self) -> None:
-        """Ask the provider to start it.
+        """Ask the provider to start the machine; call ``not_started`` if it certainly does not.
 
         Raises:
-            DisconnectedError: that failed; another try may go better.
-            UnusableError: it will not start.
+            DisconnectedError: the request failed; a retry may succeed.
+            UnusableError: the machine cannot be started.
         """
 
     @abstractmethod
     def shut_down(self) -> None:
-        """Ask the provider to stop it.
+        """Ask the provider to stop the machine.
 
         Raises:
-            DisconnectedError, UserError: that failed; it is tried again for ``halt_s``.
+            DisconnectedError, UserError: the request failed; it is repeated for ``halt_s``.
         """
 
     @abstractmethod
-    def shut_down_command(self) -> Sequence[str]:
-        """Return a command line that does the same and fails if the machine is not seen to be off then."""
-
-    def rehearse(self) -> str:
-        """Ask the provider, as far as it can be asked, whether we may start it; return what it says.
+    def find_address(self) -> Address | None:
+        """Return the address of a machine that is up; None if it has none yet.
 
         Raises:
-            UserError: we may not.
-        """
-        return "whether it may be started, only a start would tell"
-
-    @abstractmethod
-    def address(self) -> Address | None:
-        """Return where it is, or None where that is not known yet; asked when it is up.
-
-        Raises:
-            DisconnectedError: it is not up any more.
+            DisconnectedError: the machine is no longer up.
         """
 
     @property
-    def stop_command(self) -> str:
-        """What the guard runs there when home is gone: nothing on a machine that others have started."""
-        return self._stops_itself if self._ours else ""
+    def target(self) -> str:
+        """The machine as ``registry.machine_of`` finds it again."""
+        return self.name
 
-    def seconds_left(self) -> float:
-        """Return infinity: nobody takes it away."""
-        return math.inf
+    @property
+    def stop_command(self) -> str:
+        """The shell command with which the guard stops the machine; "" unless this run has started it."""
+        return self._stops_itself if self._watchdog else ""
 
     def start(self) -> Address:
-        """Bring it up if it is not, wait until ssh answers, and return its address."""
+        """Start the machine unless it is on, wait until ssh answers, and return its address."""
         with self._changing:
             self._stopping.clear()
-            self._told = False
-            self._was_up = was_up = self.is_up()
-            if not was_up:
-                self._wait(self.is_off, self.halt_s, "is still stopping")
-                # From now on it is ours: also where the answer gets lost, as that of a try before may be.
-                if self._ours:  # somebody else has stopped it
-                    self._log.note("stopped")
-                self._ours_before, self._ours = self._ours, True
-                self._watchdog = self._watchdog or Watchdog(self.shut_down_command(), self._log)
+            self._gave_up = False
+            self._was_up = was_up = self.state() == "up"
+            if was_up:
+                if not self._watchdog:
+                    self._note("running")
+            else:
+                self._wait(lambda: self.state() == "off", self.halt_s, "is still stopping")
+                if self._starts:  # somebody else has stopped it
+                    self._note("stopped")
+                # From now on it counts as started by us, even if the answer to the request is lost.
+                self._watch()
+                self._starts += 1
                 self._say(f"{self.name} is off: starting it")
-                self._log.note("start")
+                self._note("start")
                 self.bring_up()
-            elif not self._ours and not self._found_running:
-                self._found_running = True
-                self._log.note("running")
-            address = self._wait(self._answering, self.boot_s, "is up, but ssh does not answer")
+            address = self._wait(self._answering_address, self.boot_s, "is up, but ssh does not answer")
             if not was_up:
-                self._log.note("ready", address.sort)
+                self._note("ready", address.machine_type)
             return address
 
-    def _wait(self, look: Callable[[], T | None], limit_s: float, what: str) -> T:
-        """Wait for a look that finds something, and return that."""
-        self._silence = ""
+    def _watch(self) -> None:
+        self._watchdog = self._watchdog or Watchdog(self.target, self.name, self._settings)
+
+    def _wait(self, find: Callable[[], T | None], limit_s: float, problem: str) -> T:
+        """Repeat ``find`` until it finds something, and return that."""
+        self._ssh_error = ""
         until = time.monotonic() + limit_s
-        while not (found := look()):
+        while not (found := find()):
             if time.monotonic() > until:
-                reason = f" ({self._silence})" if self._silence else ""
-                raise DisconnectedError(f"{self.name} {what} within {limit_s:g} s{reason}")
+                reason = f" ({self._ssh_error})" if self._ssh_error else ""
+                raise DisconnectedError(f"{self.name} {problem} within {limit_s:g} s{reason}")
             if self._stopping.wait(POLL_S):
                 raise DisconnectedError(f"{self.name} was released while it started")
         return found
 
-    def _answering(self) -> Address | None:
-        """Return its address if ssh answers there; if for good with a no, then the connection will say so.
+    def _answering_address(self) -> Address | None:
+        """Return the address if ssh answers; also if it refuses for good, which ``Connection`` will report.
 
         Raises:
-            DisconnectedError: it has been up, and is not any more.
+            DisconnectedError: the machine was up, and is no longer.
         """
-        address, up = self.address(), self.is_up()
+        address, up = self.find_address(), self.state() == "up"
         if self._was_up and not up:
             raise DisconnectedError(f"{self.name} went off while we waited for ssh")
-        # Where "up" is an answer to ping, or the like, it comes some time after the start.
+        # If the state is found by ping, for example, it is "up" only some time after the start.
         self._was_up = self._was_up or up
         if address is None:
             return None
-        self._address_then = address
+        self._last_address = address
         try:
-            done = over_ssh(address, "true")
+            done = address.run("true")
         except subprocess.TimeoutExpired:
             return None
         said = done.stderr.decode(errors="replace")
-        self._silence = cause(said, "")
+        self._ssh_error = cause(said, "")
         return address if done.returncode == 0 or any(sign in said for sign in HOPELESS) else None
 
     def stop(self) -> None:
-        """Stop it if we started it.
+        """Stop the machine if this run has started it, and verify that it is off.
 
         Raises:
-            UserError: it is still up, or that cannot be said; the user has to look. This is said, and tried
-                for so long, once for each start.
+            UserError: it may still be on. That is tried, and reported, once for each start.
         """
         self._stopping.set()
         with self._changing:
-            if not self._ours or self._told:
-                return
-            self._log.note("stop")
-            until, asked, problem = time.monotonic() + self.halt_s, -math.inf, ""
-            while (now := time.monotonic()) < until:
-                try:
-                    if problem or now > asked + PATIENCE_S:
-                        problem, asked = self._shut_down(), now
-                    # What was never seen up may still be booting, where the command to stop it fails.
-                    if (self._was_up or not problem) and self.is_off():
-                        self._disown("stopped")
-                        self._say(f"{self.name} is stopped")
-                        return
-                except (DisconnectedError, UserError) as error:
-                    problem = f" ({error})"
-                if problem:
-                    self._stop_from_inside()
-                time.sleep(1)
-            self._told = True  # the watchdog tries again when this process ends
-            hint = "It may cost money: stop it by hand, and check that it is off"
-            raise UserError(
-                f"was started by us and may still be running{problem}", where=self.name, hint=hint
-            )
+            if self._watchdog and not self._gave_up:
+                self._note("stop")
+                self._stop(self.halt_s)
+
+    def stop_orphan(self) -> None:
+        """Stop the machine of a run that was killed."""
+        self._stop(ORPHAN_S)
+
+    def _stop(self, limit_s: float) -> None:
+        until, asked, problem = time.monotonic() + limit_s, -math.inf, ""
+        while (now := time.monotonic()) < until:
+            try:
+                if problem or now > asked + STOP_AGAIN_S:
+                    problem, asked = self._shut_down(), now
+                # One that was never up may still be starting, and cannot be stopped until then.
+                if (self._was_up or not problem) and self.state() == "off":
+                    self._release("stopped")
+                    self._say(f"{self.name} is stopped")
+                    return
+            except (DisconnectedError, UserError) as error:
+                problem = f" ({error})"
+            if problem and self._stops_itself and self._last_address:
+                with suppress(subprocess.TimeoutExpired):
+                    self._last_address.run(self._stops_itself)
+            time.sleep(1)
+        self._gave_up = True  # the watchdog tries again when this process ends
+        what = f"was started by us and may still be running{problem}"
+        raise UserError(what, where=self.name, hint=f"It may cost money: {self.by_hand}")
 
     def _shut_down(self) -> str:
-        """Ask for its stop; return what was wrong, or ""."""
+        """Ask the provider to stop the machine; return what went wrong, or ""."""
         try:
             self.shut_down()
         except (DisconnectedError, UserError) as error:
             return f" ({error})"
         return ""
 
-    def _stop_from_inside(self) -> None:
-        """Have the machine stop itself, where its provider would not, as when credentials have expired."""
-        if self._stops_itself and self._address_then:
-            with suppress(subprocess.TimeoutExpired):
-                over_ssh(self._address_then, self._stops_itself)
+    def not_started(self) -> None:
+        """Note that a request has not started the machine; an earlier one may have."""
+        if self._starts == 1:
+            self._release("refused")
 
-    def _disown(self, event: Literal["stopped", "refused"] = "refused") -> None:
-        self._ours = False
-        self._log.note(event)
+    def _release(self, event: Literal["stopped", "refused"]) -> None:
+        self._note(event)
+        self._starts = 0
         if self._watchdog:
             self._watchdog.dismiss()
             self._watchdog = None
-
-
-def over_ssh(address: Address, line: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a shell command on a machine, over a connection of its own."""
-    alone = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlPath=none"]
-    command = ["ssh", *alone, *address.options, address.destination, line]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)

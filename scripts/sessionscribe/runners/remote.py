@@ -1,4 +1,4 @@
-"""A worker on another machine: everything that a job needs is brought there, what it made is brought home."""
+"""A worker on another machine: a job's inputs are sent there, and its outputs are fetched."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from sessionscribe.runners.usage_log import Entry
 from sessionscribe.runners.worker_connection import WorkerConnection
 
 SPARE_S = 60.0
-"""A machine that is taken away so soon gets no job any more; nor one within twice the longest job so far."""
+"""No job begins on a machine that has less time left than this and twice the longest job so far."""
 THREADS, MOST_THREADS = "cpus_per_task", 4
 
 
 class RemoteWorker:
-    """A worker on a machine, for one connection; it connects at its first job.
+    """A worker on a machine, for the length of one connection, which its first job makes.
 
     Args:
-        machine: where; it is stopped by ``close``, not when the connection is lost.
-        settings: how.
+        machine: the machine. ``close`` stops it; it goes on if the connection is lost.
+        settings: how the run uses machines.
     """
 
     def __init__(self, machine: Machine, settings: Settings) -> None:
@@ -49,68 +49,65 @@ class RemoteWorker:
         self._entry = Entry(machine.name)
         self._connection: Connection | None = None
         self._workspace: RemoteWorkspace | None = None
-        self._channel: WorkerConnection | None = None
+        self._worker: WorkerConnection | None = None
         self._sent: dict[str, str] = {}
         self._connecting, self._packing = threading.Lock(), threading.Lock()
         self._closing, self._closed = threading.Lock(), False
         self._lanes = threading.Semaphore(settings.lanes)
         self._over = threading.Event()
-        self._longest_s, self._asked, self._retired = 0.0, False, False
+        self._longest_s, self._requested, self._retired = 0.0, False, False
 
     @property
     def alive(self) -> bool:
-        """Whether it can take a job: it is not connected yet or still is, and there is time for one more."""
-        if self._over.is_set() or (self._channel is not None and not self._channel.alive):
+        """Whether it can take a job: it is connected, or not yet, and there is time for one more."""
+        if self._over.is_set() or (self._worker is not None and not self._worker.alive):
             return False
         if self.machine.seconds_left() < SPARE_S + 2 * self._longest_s:
             self._retired = True
         return not self._retired
 
     def run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
-        """Have a request run there, bring home what it made, and return the worker's reply.
+        """Run a job there, fetch its outputs, and return the worker's reply.
 
         Args:
-            request: what a worker is told (docs/warm.md).
-            give_back: asked while the job waits for its turn, whether another worker would be free for it.
+            request: the job (docs/warm.md).
+            give_back: called while the job waits there; returns whether another worker is free for it.
 
         Raises:
-            RequeuedError: it said yes.
-            DisconnectedError: the connection was lost, and with it the job.
-            DiedError: the worker died, and the job with it.
-            UnusableError: the machine will not do.
+            RequeuedError: another worker is free.
+            DisconnectedError: the connection was lost.
+            DiedError: the worker died.
+            UnusableError: the machine cannot be used.
             UserError: the job's own files are at fault.
         """
         try:
             return self._run(request, give_back)
         except (OSError, ValueError) as error:
             if self._over.is_set():  # another thread has closed what this one used
-                raise DisconnectedError(f"{self.machine.name} was let go") from error
+                raise self._released() from error
             raise
 
+    def _released(self) -> DisconnectedError:
+        return DisconnectedError(f"{self.machine.name} was let go")
+
     def _run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
-        workspace, channel = self._connect()
-        bundle = self._deliver(workspace, request)
+        workspace, worker = self._connect()
+        bundle = self._deliver(workspace, worker, request)
         while not self._lanes.acquire(timeout=0.1):
             if give_back():
                 raise RequeuedError
         try:
             with self._entry.busy():
-                reply = self._ask(workspace, channel, bundle)
+                reply = self._ask(workspace, worker, bundle)
         except DiedError as death:
             self._save_log(workspace, request, death)
             raise
         finally:
             self._lanes.release()
-        self._bring_home(workspace, reply, bundle.request)
+        self._fetch(workspace, reply, bundle.request)
         if not reply["code"]:
             self._count(request, reply)
         return reply
-
-    def _resources(self, request: dict[str, Any]) -> list[list[Any]]:
-        """Return a job's resources, with as many threads as the engines would have if that were home."""
-        assert self._channel is not None
-        cores = min(MOST_THREADS, self._channel.about["cores"] or 1)
-        return [[name, cores if name == THREADS else value] for name, value in request["resources"]]
 
     def _count(self, request: dict[str, Any], reply: dict[str, Any]) -> None:
         audio_s = 0.0
@@ -122,41 +119,44 @@ class RemoteWorker:
     def _connect(self) -> tuple[RemoteWorkspace, WorkerConnection]:
         with self._connecting:
             if self._over.is_set():
-                raise DisconnectedError(f"{self.machine.name} was let go")
-            if self._workspace is None or self._channel is None:
+                raise self._released()
+            if self._workspace is None or self._worker is None:
                 try:
-                    self._workspace, self._channel = self._bring_up()
+                    self._workspace, self._worker = self._bring_up()
                 except BaseException:
-                    self._over.set()  # those who wait for the lock need not try
+                    self._over.set()  # jobs that wait for the lock need not try
                     raise
-            return self._workspace, self._channel
+            return self._workspace, self._worker
 
     def _bring_up(self) -> tuple[RemoteWorkspace, WorkerConnection]:
-        self._asked = True  # from now on it costs something, also if it cannot be reached
+        self._requested = True  # from now on it may cost something, even if it cannot be reached
         address = self.machine.start()
-        self._entry.machine = address.sort
-        if self._over.is_set():  # meanwhile; whoever let go of it may have come too early to stop it
+        self._entry.machine = address.machine_type
+        if self._over.is_set():  # `close` may have come too early to stop the machine
             self.machine.stop()
-            raise DisconnectedError(f"{self.machine.name} was let go")
-        connection = Connection(self.machine.name, address, alive_s=self.settings.lease_s / 2)
-        self._connection = connection
-        connection.open()
+            raise self._released()
+        self._connection = Connection(self.machine.name, address, alive_s=self.settings.lease_s / 2)
+        self._connection.open()
         if self._over.is_set():
-            connection.close()
-            raise DisconnectedError(f"{self.machine.name} was let go")
-        workspace = RemoteWorkspace(self.machine, self.settings, connection)
+            self._connection.close()
+            raise self._released()
+        workspace = RemoteWorkspace(self.machine, self.settings, self._connection)
         return workspace, workspace.start_worker(workspace.mirror, self.settings.lanes)
 
-    def _deliver(self, workspace: RemoteWorkspace, request: dict[str, Any]) -> JobBundle:
-        """Bring there what a job reads and is not there yet."""
+    def _deliver(
+        self, workspace: RemoteWorkspace, worker: WorkerConnection, request: dict[str, Any]
+    ) -> JobBundle:
+        """Send the inputs of a job that are not there yet; return the job with the paths there."""
         with self._packing:  # one upload at a time
             workspace.fetch_models(request)
             bundle = self._resolver.pack(request)
             self._send(workspace, bundle.pieces)
-            script = f"{workspace.ship(Path(request['script']).parent)}/{Path(request['script']).name}"
+            scripts = workspace.copy_scripts(Path(request["script"]).parent)
+        # As many threads as the engines would use if that machine were this one.
+        cores = min(MOST_THREADS, worker.about["cores"] or 1)
         bundle.request |= {
-            "script": script,
-            "resources": self._resources(request),
+            "script": f"{scripts}/{Path(request['script']).name}",
+            "resources": [[key, cores if key == THREADS else value] for key, value in request["resources"]],
             "params": on_device(workspace.connection.address.device, bundle.request["params"]),
         }
         return bundle
@@ -169,27 +169,25 @@ class RemoteWorker:
             self._sent |= {piece.name: piece.sha256 for piece in missing}
         self._resolver.discard(pieces)
 
-    def _ask(
-        self, workspace: RemoteWorkspace, channel: WorkerConnection, bundle: JobBundle
-    ) -> dict[str, Any]:
+    def _ask(self, workspace: RemoteWorkspace, worker: WorkerConnection, bundle: JobBundle) -> dict[str, Any]:
         limit_s = bundle.limit_s(self.settings.per_audio_second)
-        reply = channel.ask(bundle.request, limit_s)
+        reply = worker.ask(bundle.request, limit_s)
         if spoilt := reply.get("spoilt"):
-            # Somebody or something changed them there; the times may be the same, so they are removed first.
+            # Changed there, but perhaps with the same size and time, so that rsync would not send them again.
             with self._packing:
                 paths = (shlex.quote(f"{workspace.mirror}/{name}") for name in spoilt)
                 workspace.connection.run(f"rm -rf {' '.join(paths)}")
                 for name in spoilt:
                     self._sent.pop(name, None)
                 self._send(workspace, bundle.pieces)
-            reply = channel.ask(bundle.request, limit_s)
+            reply = worker.ask(bundle.request, limit_s)
             if reply.get("spoilt"):
                 what = f"{len(reply['spoilt'])} files changed after they were sent ({reply['spoilt'][0]})"
                 raise UnusableError(what, where=self.machine.name, hint="Check the disk of that machine")
         return reply
 
-    def _bring_home(self, workspace: RemoteWorkspace, reply: dict[str, Any], request: dict[str, Any]) -> None:
-        """Put what a job made in place; what the reply does not hold, or not as it was made, is fetched."""
+    def _fetch(self, workspace: RemoteWorkspace, reply: dict[str, Any], request: dict[str, Any]) -> None:
+        """Put a job's outputs in place; those that the reply does not contain intact are fetched."""
         made, here = reply["made"], contents_of(reply)
         into = self._staging / f"home-{reply['id']}"
         for _ in range(2):
@@ -204,7 +202,7 @@ class RemoteWorker:
         self._sent |= made
 
     def _save_log(self, workspace: RemoteWorkspace, request: Mapping[str, Any], death: DiedError) -> None:
-        """Bring home what a worker that died had written to its job's log, and why that ends there."""
+        """Fetch the log of a job whose worker died, and add how it died."""
         for log in paths_of(request["log"])[:1]:
             with suppress(OSError, UserError, DisconnectedError):
                 workspace.connection.fetch([log], workspace.mirror, self.settings.project)
@@ -212,30 +210,29 @@ class RemoteWorker:
                 print(f"{self.machine.name}: the worker {death}", file=file)
 
     def lose(self) -> None:
-        """Let go of the connection, which is lost or of no use; the machine stays as it is."""
-        self._let_go(0.0)
+        """Drop the connection, which is lost or of no use; the machine goes on."""
+        self._drop(1.0)
 
     def close(self, seconds: float) -> None:
-        """Let worker and guard end within so long, cut the connection, and stop the machine if it is ours."""
+        """Let the worker end within a time, cut the connection, and stop the machine if we started it."""
         try:
-            self._let_go(seconds)
+            self._drop(seconds or 1.0)
         finally:
             self.machine.stop()
 
-    def _let_go(self, seconds: float) -> None:
+    def _drop(self, seconds: float) -> None:
         self._over.set()
         with self._closing:
             if self._closed:
                 return
             self._closed = True
-        if self._channel is not None:
-            self._channel.end()
-            self._channel.wait(seconds or 1.0)
+        if self._worker is not None:
+            self._worker.close(seconds)
         if self._connection is not None:
             self._connection.close()
-        if self._asked:
-            about = self._channel.about if self._channel else {}
-            ends = [end for end in (self._connection, self._channel) if end is not None]
+        if self._requested:
+            about = self._worker.about if self._worker else {}
+            ends = [end for end in (self._connection, self._worker) if end is not None]
             moved = sum(end.sent for end in ends), sum(end.received for end in ends)
             self._entry.close(self.settings.project, about, *moved)
         shutil.rmtree(self._staging, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Our place on a machine that is connected: a folder, the tools, the environment, the scripts, the models."""
+"""Our folder on a connected machine, with tools, environment, scripts and models."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from sessionscribe.runners import sources
 from sessionscribe.runners.connection import Connection, RemoteError
 from sessionscribe.runners.errors import DiedError, UnusableError
 from sessionscribe.runners.job_bundle import hub_models
-from sessionscribe.runners.lines import SERVE
 from sessionscribe.runners.machine import Machine, Settings
 from sessionscribe.runners.request import model_request
 from sessionscribe.runners.worker_connection import WorkerConnection
+from sessionscribe.runners.worker_process import SERVE
 
 HERE = Path(__file__).parent
 REQUIREMENTS, UV_REQUIREMENTS = "requirements.txt", "uv.txt"
+COMPLETE = ".whole"
+"""A file in each folder of scripts that was copied completely."""
 KEPT_DAYS = 30
-"""After so long without use, what lies in our folder on a machine is removed."""
+"""Folders there that have not been used for this long are removed."""
 ENVIRONMENT_S = 3600.0
-"""How long a machine may take to make its environment."""
+"""Time limit for installing the environment there."""
 MODELS_S = 7200.0
-"""How long a machine may take to fetch a model from the hub."""
+"""Time limit for downloading a model there."""
 
 
 class RemoteWorkspace:
-    """Our place on a machine.
+    """Our folder on a machine.
 
     Args:
-        machine: which.
-        settings: how it is used.
-        connection: to it, open.
+        machine: the machine.
+        settings: how the run uses machines.
+        connection: an open connection to the machine.
 
     Raises:
         DisconnectedError: the connection was lost.
-        UnusableError: the machine will not do: no room, no Python, no environment.
+        UnusableError: there is no room, no Python, or no environment there.
 
     Attributes:
-        mirror: the folder there in which jobs run, with their files at the same paths as in the project.
+        mirror: the folder there in which jobs run, with files at the same paths as in the project.
     """
 
     def __init__(self, machine: Machine, settings: Settings, connection: Connection) -> None:
@@ -53,12 +55,11 @@ class RemoteWorkspace:
         self._root = self._prepare_folder()
         project = f"{platform.node()}:{settings.project}:{machine.name}"
         self.mirror = f"{self._root}/work/{hashlib.sha256(project.encode()).hexdigest()[:16]}"
-        tools = [(HERE, "guard.py"), (HERE, "environment.py"), (SERVE.parent, SERVE.name)]
-        self._tools = sources.ship(connection, self._root, tools)
+        self._tools = self._copy([(HERE, "guard.py"), (HERE, "environment.py"), (SERVE.parent, SERVE.name)])
         self._python = settings.python or self._environment()
 
     def _prepare_folder(self) -> str:
-        """Return our folder there, absolute; what lay in it unused for long is removed."""
+        """Make our folder there, remove what has long been unused, and return its absolute path."""
         folder = shlex.quote(self.settings.folder)
         make = f"cd && mkdir -p {folder} && chmod 700 {folder} && cd {folder} && mkdir -p src work env"
         clear = f"find src work env -mindepth 1 -maxdepth 1 -mtime +{KEPT_DAYS} -exec rm -rf {{}} +"
@@ -69,8 +70,22 @@ class RemoteWorkspace:
             what, hint = f"cannot make a folder there ({error})", "Choose another one with `warm-remote-dir`"
             raise UnusableError(what, where=self.machine.name, hint=hint) from None
 
+    def _copy(self, files: Sequence[tuple[Path, str]]) -> str:
+        """Copy source files there, unless they are there, and return the folder there.
+
+        Args:
+            files: as for ``sources.name_of``.
+        """
+        folder = f"{self._root}/src/{sources.name_of(files)}"
+        quoted = shlex.quote(folder)
+        look = f"mkdir -p {quoted}; touch {quoted}; test -e {quoted}/{COMPLETE} && echo complete || true"
+        if not self.connection.run(f"exec sh -c {shlex.quote(look)}"):
+            self.connection.send(files, folder)
+            self.connection.run(f"touch {quoted}/{COMPLETE}")
+        return folder
+
     def _environment(self) -> str:
-        """Return the interpreter of the environment there; make it if the requirements changed."""
+        """Return the interpreter of the environment there, which is installed for each new requirements."""
         pins = self.settings.project / "envs"
         if not (pins / REQUIREMENTS).is_file():
             hint = "Name an interpreter that has all packages: `warm-remote-python`"
@@ -80,23 +95,22 @@ class RemoteWorkspace:
         self.connection.send([(pins, REQUIREMENTS), (pins, UV_REQUIREMENTS)], f"{folder}-pins")
         given = (f"{folder}-pins/{file}" for file in (REQUIREMENTS, UV_REQUIREMENTS))
         argv = ["python3", f"{self._tools}/environment.py", *given, folder, *build]
-        channel = self.start(f"{self.mirror}/.environment", argv, python="python3")
+        installer = self._start(f"{self.mirror}/.environment", argv, python="python3")
         try:
-            return str(channel.ask({}, ENVIRONMENT_S)["python"])
+            return str(installer.ask({}, ENVIRONMENT_S)["python"])
         except DiedError as death:
-            reason = cause(channel.said(), str(death), besides=("exit code", "hint:"))
+            reason = cause(installer.last_errors(), str(death), besides=("exit code", "hint:"))
             hint = "Log in and look, or name an interpreter that has all packages with `warm-remote-python`"
             what = f"cannot make the environment there ({reason})"
             raise UnusableError(what, where=self.machine.name, hint=hint) from None
         finally:
-            channel.end()
-            channel.wait(10)
+            installer.close(10)
 
-    def start(self, folder: str, argv: Sequence[str], *, python: str = "") -> WorkerConnection:
-        """Start a program there, under a guard that is run by ``python`` (else the environment's)."""
+    def _start(self, folder: str, argv: Sequence[str], *, python: str) -> WorkerConnection:
+        """Start a program there, under a guard that ``python`` runs."""
         return WorkerConnection(
             self.connection,
-            f"exec {shlex.join([python or self._python, f'{self._tools}/guard.py'])}",
+            f"exec {shlex.join([python, f'{self._tools}/guard.py'])}",
             argv,
             cwd=folder,
             environment={**dict(self.connection.address.environment), **self.settings.environment},
@@ -105,34 +119,34 @@ class RemoteWorkspace:
         )
 
     def start_worker(self, folder: str, lanes: int) -> WorkerConnection:
-        """Start a worker there."""
-        return self.start(folder, [self._python, f"{self._tools}/{SERVE.name}", "--lanes", str(lanes)])
+        """Start a worker there, which runs ``lanes`` jobs at once."""
+        argv = [self._python, f"{self._tools}/{SERVE.name}", "--lanes", str(lanes)]
+        return self._start(folder, argv, python=self._python)
 
-    def ship(self, scripts: Path) -> str:
-        """Bring a folder of scripts there, if it is not, and return where it is."""
+    def copy_scripts(self, scripts: Path) -> str:
+        """Copy a folder of scripts there, unless it is there, and return its path there."""
         if scripts not in self._scripts:
-            folder = sources.ship(self.connection, self._root, list(sources.files_of(scripts)))
+            folder = self._copy(list(sources.files_of(scripts)))
             self._scripts[scripts] = f"{folder}/{scripts.name}"
         return self._scripts[scripts]
 
     def fetch_models(self, request: dict[str, Any]) -> None:
-        """Let the machine fetch models from the hub before a job needs them: jobs never ask it themselves.
+        """Download the models of a job there: jobs never ask the hub themselves.
 
         Raises:
-            UserError: it cannot have one; the message names the ways out.
-            DiedError: the worker that did it died.
+            UserError: a model cannot be downloaded; the message names the ways out.
+            DiedError: the worker that downloads died.
         """
         script = Path(request["script"]).with_name("check_models.py")
         for kind, model in hub_models(request, self.settings.project):
             if model in self._models or not script.is_file():
                 continue
-            channel = self.start_worker(f"{self.mirror}/.models", 1)
+            worker = self.start_worker(f"{self.mirror}/.models", 1)
             try:
-                there = f"{self.ship(script.parent)}/{script.name}"
-                reply = channel.ask(model_request(there, kind, model), MODELS_S)
+                there = f"{self.copy_scripts(script.parent)}/{script.name}"
+                reply = worker.ask(model_request(there, kind, model), MODELS_S)
             finally:
-                channel.end()
-                channel.wait(10)
+                worker.close(10)
             if reply["code"]:
                 raise UserError(reply["error"], where=self.machine.name, hint="Nothing was lost")
             self._models.add(model)

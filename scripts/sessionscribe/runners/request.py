@@ -1,4 +1,4 @@
-"""What a job's request (docs/warm.md) says of the job."""
+"""Reading the request of a job (docs/warm.md)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from sessionscribe.jobs.job import MODELS, notes_of
 
 
 def session_of(request: Mapping[str, Any]) -> str:
-    """Return the session that a job is about, "" where there is none."""
+    """Return the session of a job; "" if it has none."""
     given = {name: value for name, value in (*request["wildcards"], *request["params"]) if name}
     settings = given.get("settings")
     return str(given.get("session") or (settings.get("session", "") if isinstance(settings, dict) else ""))
 
 
 def paths_of(named: Sequence[Sequence[Any]]) -> list[str]:
-    """Return all paths of a named list."""
+    """Return all paths of a list of names and values."""
     return [path for _, value in named for path in (value if isinstance(value, list) else [value])]
 
 
 def notes_for(request: Mapping[str, Any]) -> list[str]:
-    """Return where a job notes its failure, and what it used."""
+    """Return the paths of the records of a job's failure and of its usage."""
     log = next(iter(paths_of(request["log"])), "")
     return [path.as_posix() for path in notes_of(request["rule"], session_of(request) or MODELS, log)]
 
 
 def on_device(device: str, value: Any) -> Any:
-    """Return a plain value in which every setting ``device`` is this one; as it is where that is ""."""
+    """Return a JSON value with every ``device`` in it replaced, unless the new one is ""."""
     if isinstance(value, list) and device:
         return [on_device(device, part) for part in value]
     if isinstance(value, dict) and device:
@@ -36,7 +36,7 @@ def on_device(device: str, value: Any) -> Any:
 
 
 def model_request(script: str, kind: str, model: str) -> dict[str, Any]:
-    """Return the request that has a model fetched from the hub by a script (``check_models``)."""
+    """Return the request for a script (``check_models``) to download a model from the hub."""
     return {
         "script": script,
         "rule": "check_models",

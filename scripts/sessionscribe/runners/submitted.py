@@ -1,7 +1,8 @@
-"""Run a submission's command and note what the machine was used for: `python -m … RUNNER SESSIONS COMMAND…`.
+"""Runs the command of a cluster's submission and adds its use of the machine to the usage log.
 
-Runs in a container whose current folder is the project's, on a volume; what the jobs did is in the records
-of their use that they left there.
+    python -m sessionscribe.runners.submitted RUNNER SESSIONS COMMAND…
+
+The current folder is the project's, on a shared volume, where jobs leave records of their usage.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sessionscribe.runners.usage_log import USAGE_LOG, Entry
 
 def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> int:
     """Run a command that works on sessions, add a line to the usage log, return the command's exit status."""
-    # Signals go to the whole process group: the command ends by them, and what was used is still noted.
+    # Signals go to the whole process group. They end the command; this process still writes its line.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     entry, began = Entry(runner), time.time()
@@ -37,9 +38,9 @@ def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> i
 
 
 def _records_of(sessions: Sequence[str], began: float) -> Iterator[JobUsage]:
-    """Yield the records that these sessions' jobs on this host have left since then.
+    """Yield the records that jobs of these sessions have left on this host since a time.
 
-    One that is damaged or vanishes costs its figures, not the work: others write in the same folder.
+    Damaged or vanished ones are reported and left out: other machines write to the same folders.
     """
     for path in [path for session in sessions for path in (USAGE_LOG.parent / session).glob("*.json")]:
         try:

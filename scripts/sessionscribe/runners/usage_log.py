@@ -1,39 +1,37 @@
-"""What machines were used for, and when they were started and stopped: logs of one JSON object a line.
+"""Logs of what machines were used for, and of when they were started and stopped: one JSON object per line.
 
-``logs/usage/runners.jsonl`` has a line for each connection, written when it ends. ``machines.jsonl`` beside
-it has one for each event, written as it happens, so that it also tells of runs that were killed.
+``logs/usage/runners.jsonl`` has a line for each connection, written when it ends, ``machines.jsonl`` one for
+each event, written when it happens, so that it is complete even if the run is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sessionscribe.runners import json_lines
 from sessionscribe.runners.costs import PRICES, known_prices, price_of
 
 USAGE_LOG = Path("logs/usage/runners.jsonl")
 MACHINES = Path("logs/usage/machines.jsonl")
 Event = Literal["running", "start", "refused", "ready", "stop", "stopped"]
-"""Found to be up, so not ours; its start is asked for; that was refused; ssh answers; its stop is asked for;
-it was seen to be off."""
+"""Found running, so not ours; start requested; start refused; ssh answers; stop requested; seen to be off."""
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Entry:
-    """The use of a machine from when it was asked for until it was let go.
+    """The use of a machine, from the request for it until its release.
 
     Args:
-        runner: its name, as ``ssh:gpu-box``.
+        runner: the runner's name, such as ``ssh:gpu-box``.
 
     Attributes:
-        machine: what its provider calls machines like it, as ``g5.xlarge``; "" where there is no such name.
+        machine: the provider's name for such machines, such as ``g5.xlarge``; "" if there is none.
     """
 
     def __init__(self, runner: str) -> None:
@@ -41,41 +39,40 @@ class Entry:
         self._began, self._started = time.time(), time.monotonic()
         self._busy_s = 0.0
         self._work: dict[str, dict[str, dict[str, float]]] = {}
-        self._at_work, self._since = 0, 0.0
+        self._jobs, self._busy_since = 0, 0.0
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """Count the time of the ``with`` as work; two jobs at once count once."""
+        """Count the time of the ``with`` block as work; simultaneous jobs count once."""
         with self._lock:
-            self._at_work += 1
-            if self._at_work == 1:
-                self._since = time.monotonic()
+            self._jobs += 1
+            if self._jobs == 1:
+                self._busy_since = time.monotonic()
         try:
             yield
         finally:
             with self._lock:
-                self._at_work -= 1
-                if self._at_work == 0:
-                    self._busy_s += time.monotonic() - self._since
+                self._jobs -= 1
+                if self._jobs == 0:
+                    self._busy_s += time.monotonic() - self._busy_since
 
     def finished(self, session: str, rule: str, seconds: float, audio_s: float) -> None:
-        """Count a job that went well: how long it took, and the audio that it worked through."""
+        """Count a successful job: how long it took, and the length of its audio."""
         with self._lock:
-            done = self._work.setdefault(session, {}).setdefault(
-                rule, {"jobs": 0, "seconds": 0, "audio_s": 0}
-            )
+            rules = self._work.setdefault(session, {})
+            done = rules.setdefault(rule, {"jobs": 0, "seconds": 0, "audio_s": 0})
             for name, amount in (("jobs", 1), ("seconds", seconds), ("audio_s", audio_s)):
                 done[name] = round(done[name] + amount, 3)
 
     def close(self, project: Path, about: Mapping[str, Any], sent: int = 0, received: int = 0) -> None:
-        """Append the record, with what machines like it cost now, to the log of a project.
+        """Append the entry, with the present price, to the log of a project.
 
         Args:
             project: the project's folder.
-            about: what the guard said of the machine.
-            sent: bytes that went there.
-            received: bytes that came from there.
+            about: the guard's description of the machine.
+            sent: bytes sent to the machine.
+            received: bytes received from it.
         """
         wall_s = time.monotonic() - self._started
         record = {
@@ -94,29 +91,45 @@ class Entry:
         }
         price = price_of(record, known_prices(project / PRICES))
         record["price"] = price.model_dump(mode="json") if price else None
-        json_lines.append(project / USAGE_LOG, record)
+        _append(project / USAGE_LOG, record)
 
 
-@dataclass(frozen=True)
-class MachineLog:
-    """The log of one machine: ``runner`` is its name."""
+def note_event(project: Path, runner: str, event: Event, machine: str = "") -> None:
+    """Append an event to the log of a project; ``machine`` is the provider's name for such machines."""
+    now = time.strftime(TIME, time.gmtime())
+    record = {"time": now, "runner": runner, "event": event, "machine": machine}
+    _append(project / MACHINES, record)
 
-    runner: str
-    file: Path
 
-    def note(self, event: Event, machine: str = "") -> None:
-        """Append an event; ``machine`` is what its provider calls machines like it."""
-        now = time.strftime(TIME, time.gmtime())
-        json_lines.append(self.file, {"time": now, **self._about(event, machine)})
-
-    def shell_words(self, event: Event) -> tuple[str, str]:
-        """Return the file, and all of a line but its beginning with the time."""
-        return str(self.file), json.dumps(self._about(event, ""), ensure_ascii=False)[1:]
-
-    def _about(self, event: Event, machine: str) -> dict[str, str]:
-        return {"runner": self.runner, "event": event, "machine": machine}
+def read_usage(file: Path, offset: int = 0) -> list[dict[str, Any]]:
+    """Return the entries after the first ``offset`` bytes of a log."""
+    return [record for record in _read(file, offset) if {"runner", "work"} <= record.keys()]
 
 
 def read_events(file: Path, offset: int = 0) -> list[dict[str, Any]]:
-    """Return the events after the first ``offset`` bytes."""
-    return [found for found in json_lines.read(file, offset) if {"time", "runner", "event"} <= found.keys()]
+    """Return the events after the first ``offset`` bytes of a log."""
+    return [record for record in _read(file, offset) if {"time", "runner", "event"} <= record.keys()]
+
+
+def _append(file: Path, record: Mapping[str, Any]) -> None:
+    """Append a line in one write, since other processes append, too. On a full disk the line is lost."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, f"{json.dumps(record, ensure_ascii=False)}\n".encode())
+        finally:
+            os.close(descriptor)
+
+
+def _read(file: Path, offset: int) -> Iterator[dict[str, Any]]:
+    """Yield the records of a log, except lines that a full disk cut off."""
+    try:
+        lines = file.read_bytes()[offset:].decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                yield record

@@ -1,4 +1,4 @@
-"""A worker on a machine, under its guard: requests go out on one stream, replies come in on the other."""
+"""A process on another machine under its guard, which receives requests and sends replies through ssh."""
 
 from __future__ import annotations
 
@@ -9,35 +9,36 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sessionscribe.runners.connection import NO_CONNECTION, Connection
 from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableError
-from sessionscribe.runners.lines import Lines
+from sessionscribe.runners.worker_process import WorkerProcess
 
 LAST_LINES = 20
 GRACE_S = 5.0
 GUARD_LOST, NOT_FOUND = 143, 127
 
 
-class WorkerConnection(Lines):
-    """A started worker.
+class WorkerConnection(WorkerProcess):
+    """A process that was started there.
 
     Args:
-        connection: to the machine.
+        connection: the connection to the machine.
         guard: the shell command that runs the guard there.
-        argv: the worker's command line.
+        argv: the process's command line.
         cwd: its folder.
-        environment: variables for it. They travel on the guard's standard input, since everybody on the
-            machine could read them on a command line.
-        lease_s, grace_s, stop: how the guard watches: see ``guard``.
+        environment: variables for it. They are secrets, so they go to the guard's standard input: command
+            lines can be read by everybody on the machine.
+        lease_s, grace_s, stop: see ``guard``.
 
     Raises:
         DisconnectedError: the guard did not answer.
-        UnusableError: there is no Python to run it.
+        UnusableError: there is no Python to run the guard.
 
     Attributes:
-        about: what the guard says of the machine: ``host``, ``accelerator``, ``cores``, ``python``.
+        about: the guard's description of the machine: ``host``, ``accelerator``, ``cores``, ``python``.
     """
 
     def __init__(
@@ -53,15 +54,15 @@ class WorkerConnection(Lines):
         stop: str = "",
     ) -> None:
         super().__init__()
-        self._name, self._said = connection.name, deque[str](maxlen=LAST_LINES)
+        self._name, self._errors = connection.name, deque[str](maxlen=LAST_LINES)
         self.process = connection.start(guard)
         reader = threading.Thread(target=self._read_errors, name=f"{self._name}-errors", daemon=True)
         reader.start()
-        told = {"argv": list(argv), "cwd": cwd, "env": dict(environment)}
-        self.write(json.dumps({**told, "lease_s": lease_s, "grace_s": grace_s, "stop": stop}).encode())
+        job = {"argv": list(argv), "cwd": cwd, "env": dict(environment)}
+        self.write(json.dumps({**job, "lease_s": lease_s, "grace_s": grace_s, "stop": stop}).encode())
         assert self.process.stdout is not None
-        patience_s = 60 + grace_s  # a predecessor may have to be ended
-        answered = select.select([self.process.stdout], [], [], patience_s)[0]
+        limit_s = 60 + grace_s  # an earlier guard may have to be ended
+        answered = select.select([self.process.stdout], [], [], limit_s)[0]
         line = self.process.stdout.readline() if answered else b""
         if not line:
             if not answered:
@@ -69,19 +70,18 @@ class WorkerConnection(Lines):
             self.process.wait()
             reader.join(1)
             if self.process.returncode == NOT_FOUND:
-                what, hint = f"cannot be run ({self.said()})", "Install Python 3.11 or newer there"
+                what, hint = f"cannot be run ({self.last_errors()})", "Install Python 3.11 or newer there"
                 raise UnusableError(what, where=f"{self._name}: {guard.split()[1]}", hint=hint)
-            raise DisconnectedError(
-                f"{self._name}: the guard did not start ({self.said() or 'no reason given'})"
-            )
+            reason = self.last_errors() or "no reason given"
+            raise DisconnectedError(f"{self._name}: the guard did not start ({reason})")
         self.about: dict[str, Any] = json.loads(line)
         threading.Thread(target=self.listen, name=f"{self._name}-replies", daemon=True).start()
         beat = min(10.0, lease_s / 5)
         threading.Thread(target=self._beat, args=(beat,), name=f"{self._name}-beat", daemon=True).start()
 
-    def said(self) -> str:
-        """Return the last lines that guard and worker wrote to standard error outside jobs."""
-        return "\n".join(self._said)
+    def last_errors(self) -> str:
+        """Return the last lines of standard error of guard and process, outside jobs."""
+        return "\n".join(self._errors)
 
     def _beat(self, every_s: float) -> None:
         while self.alive:
@@ -91,26 +91,23 @@ class WorkerConnection(Lines):
     def _read_errors(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            self._said.append(line.decode(errors="replace").rstrip())
+            self._errors.append(line.decode(errors="replace").rstrip())
 
     def ending(self) -> DisconnectedError | DiedError:
-        """Return the error of a job during which the worker, or the connection to it, ended."""
+        """Return the error for jobs that the end of the process, or of the connection, has interrupted."""
         code = self.process.returncode
         if self.ended_by_us or code in (NO_CONNECTION, GUARD_LOST) or code < 0:
-            return DisconnectedError(
-                f"the connection to {self._name} is lost ({self.said() or 'no reason given'})"
-            )
+            reason = self.last_errors() or "no reason given"
+            return DisconnectedError(f"the connection to {self._name} is lost ({reason})")
         return super().ending()
 
     def end(self) -> None:
-        """Let the worker end, and the guard with it."""
+        """Let the process end, and the guard with it, which then does not stop the machine."""
         self.write(b"end")
         super().end()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until guard and worker are gone; return whether they are."""
-        try:
+    def close(self, seconds: float) -> None:
+        """Let the process end, and wait for that for some seconds."""
+        self.end()
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True

@@ -72,7 +72,7 @@ def write_bundle(
         kind: with audio (``work``), without (``results``), or only what is not ``known`` (``part``).
         known: path and SHA-256 of files in other bundles.
         number: the number of a part, for its name.
-        with_model: include the speech model if it is a folder on this machine.
+        with_model: include the speech model if it is a local folder.
 
     Returns:
         The bundle's path and manifest; None if it would contain nothing new.

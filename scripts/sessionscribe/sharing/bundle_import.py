@@ -1,6 +1,6 @@
 """Import bundles: write their files where the steps would have written them; what is done here stays.
 
-A bundle may also be imported as a session of another name. Then audio, chunks and chunk results are kept, and
+A bundle may also be imported under another session name. Then audio, chunks and chunk results are kept, and
 the rest is made again.
 """
 
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from sessionscribe.artifacts.provenance import Output, Provenance
+from sessionscribe.artifacts.bundle import SessionBundle
+from sessionscribe.artifacts.provenance import Output
 from sessionscribe.core import files, seal
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.manifest import manifest, names
@@ -21,7 +22,7 @@ from sessionscribe.planning.session_files import SessionFile, write_files
 from sessionscribe.planning.settings_files import SETTINGS, settings_text
 from sessionscribe.planning.steps import STAGE_OF
 from sessionscribe.sharing.bundle import MODEL, write_archive
-from sessionscribe.sharing.bundle_reader import KEYED, OpenBundle, StepFiles
+from sessionscribe.sharing.bundle_reader import KEYED, OpenBundle, StepFiles, refused
 from sessionscribe.stages.correct import table as corrections
 
 STAGES = ("ingest", "convert", "chunk")
@@ -30,11 +31,14 @@ STAGES = ("ingest", "convert", "chunk")
 
 @dataclass
 class Imported:
-    """The outcome of an import: ``placed`` are new files, ``kept`` steps already done here differently."""
+    """What imports did to a session, the last one of the bundle ``about``.
 
-    session: str
-    placed: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
+    ``placed`` are new files, ``kept`` steps that are done differently here.
+    """
+
+    about: SessionBundle
+    placed: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
 
 
 def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row]:
@@ -63,31 +67,31 @@ def merged_rows(known: dict[str, Session], new: Session, place: str) -> list[Row
     return [row for group in merged.values() for row in group]
 
 
-def place_files(bundle: OpenBundle, before: SessionPlan, *, root: Path, force: bool = False) -> Imported:
-    """Write a verified bundle's files, except for those of steps that are done here already.
+def place_files(
+    bundle: OpenBundle, before: SessionPlan, result: Imported, *, root: Path, force: bool = False
+) -> None:
+    """Write a verified bundle's files, except those of steps that are done here, and note that in ``result``.
 
-    Args:
-        bundle: the bundle.
-        before: the session here, before the import.
-        root: the project's folder.
-        force: replace results that were made differently here.
+    ``before`` is the session before the import. With ``force``, results made differently here are replaced.
     """
-    result, done = Imported(bundle.about.session), _done(before, root)
-    steps, entries = list(bundle.steps()), list(bundle.about.files)
-    chosen: dict[str, Output] = {}
+    done, steps = _done(before, root), list(bundle.steps())
+    chosen: set[str] = set()
     for step in steps:
-        if step.name not in done or (force and done[step.name] != step.provenance.key):
-            if _is_complete(step, root):
-                chosen |= {entry.path: entry for entry in step.files}
-        elif done[step.name] != step.provenance.key:
-            result.kept.append(step.name)
+        key, paths = done.get(step.name), {entry.path for entry in step.files}
+        if key is None or (force and key != step.provenance.key):
+            chosen |= paths if _is_complete(step, root) else set()
+        elif key != step.provenance.key:
+            result.kept.add(step.name)
         else:  # files that a pulled session lacks, such as audio
-            chosen |= {entry.path: entry for entry in step.files if not (root / entry.path).exists()}
+            chosen |= {path for path in paths if not (root / path).exists()}
     of_steps = {entry.path for step in steps for entry in step.files}
-    chosen |= {e.path: e for e in entries if e.path not in of_steps and not (root / e.path).exists()}
-    wanted = [entry for entry in entries if entry.path in chosen and not _is_here(entry, root)]
-    result.placed = write_files(root, ((entry.path, bundle.blocks(entry)) for entry in wanted))
-    return result
+    wanted = (
+        entry
+        for entry in bundle.about.files
+        if (entry.path in chosen if entry.path in of_steps else not (root / entry.path).exists())
+        and not _is_here(entry, root)
+    )
+    result.placed |= {*write_files(root, ((entry.path, bundle.blocks(entry)) for entry in wanted))}
 
 
 def edits_differ(bundle: OpenBundle, root: Path) -> bool:
@@ -122,21 +126,17 @@ def _is_here(entry: Output, root: Path) -> bool:
 
 
 def rename(bundle: OpenBundle, name: str, target: Path) -> None:
-    """Write a bundle to ``target`` with another name of its session.
-
-    Args:
-        bundle: the bundle, verified.
-        name: the new name.
-        target: the file.
+    """Write a verified bundle to ``target`` with another name of its session.
 
     Raises:
-        UserError: no session can have this name.
+        UserError: no session can have this name, or a file cannot be read.
     """
     if why := names.fault(name):
         raise UserError(f"is not a valid session name ({why})", where=name, hint="Choose another one")
     old = bundle.about.session
-    records = {step.record: step.provenance for step in bundle.steps() if _is_kept(step.provenance)}
-    wanted = {entry.path for step in bundle.steps() if step.record in records for entry in step.files}
+    steps = [step for step in bundle.steps() if STAGE_OF.get(step.provenance.rule) in STAGES]
+    records = {step.record: step.provenance for step in steps}
+    wanted = {entry.path for step in steps for entry in step.files}
     moved: dict[str, Output] = {}
 
     def there(entry: Output) -> Output:
@@ -155,7 +155,7 @@ def rename(bundle: OpenBundle, name: str, target: Path) -> None:
             }
             files.append(SessionFile.of(path, record.model_copy(update=changes).sealed().encode()))
         elif path.endswith(".json") and not MODEL.fullmatch(path):
-            files.append(SessionFile.of(path, _content(b"".join(bundle.blocks(entry)), path, name)))
+            files.append(SessionFile.of(path, _renamed_content(bundle, entry, name)))
         else:
             files.append(SessionFile(there(entry), partial(bundle.blocks, entry)))
         moved[entry.path] = files[-1].entry
@@ -163,10 +163,6 @@ def rename(bundle: OpenBundle, name: str, target: Path) -> None:
     changes = {"session": name, "rows": rows, "files": [file.entry for file in files]}
     left_out = [_path(path, old, name) for path in bundle.about.left_out]
     write_archive(target, bundle.about.model_copy(update={**changes, "left_out": left_out}), files)
-
-
-def _is_kept(record: Provenance) -> bool:
-    return STAGE_OF.get(record.rule) in STAGES
 
 
 def _path(path: str, old: str, name: str) -> str:
@@ -177,9 +173,12 @@ def _path(path: str, old: str, name: str) -> str:
     return "/".join([top, stage, name + first.removeprefix(old), *rest])
 
 
-def _content(data: bytes, path: str, name: str) -> bytes:
+def _renamed_content(bundle: OpenBundle, entry: Output, name: str) -> bytes:
     """Return a JSON file's content with another session's name in it."""
-    content = json.loads(seal.unsealed(data)) | {"session": name}
-    if path.startswith(SETTINGS):
-        return settings_text(content).encode()
-    return seal.sealed(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    try:
+        content = seal.read_json(b"".join(bundle.blocks(entry))) | {"session": name}
+        if entry.path.startswith(SETTINGS):
+            return settings_text(content).encode()
+        return seal.sealed(json.dumps(content, ensure_ascii=False, separators=(",", ":"))).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise refused(bundle.place, f"{entry.path} cannot be read ({error})") from error

@@ -80,7 +80,7 @@ class OpenBundle:
             with self.archive.open(entry.path) as member:
                 yield from verified(entry, iter(partial(member.read, BLOCK), b""))
         except _BROKEN as error:
-            raise _refused(self.place, f"{entry.path} cannot be read ({error})") from error
+            raise refused(self.place, f"{entry.path} cannot be read ({error})") from error
 
     def verify(self) -> None:
         """Read all files.
@@ -96,7 +96,7 @@ class OpenBundle:
         for entry in self.about.files:
             of_no_step = entry.path == edits or KEYED.fullmatch(entry.path) or MODEL.fullmatch(entry.path)
             if entry.path not in claimed and not of_no_step:
-                raise _refused(self.place, f"{entry.path} does not belong to a step")
+                raise refused(self.place, f"{entry.path} does not belong to a step")
 
     def steps(self) -> Iterator[StepFiles]:
         """Yield the steps whose records the bundle has."""
@@ -106,7 +106,7 @@ class OpenBundle:
                 try:
                     record = parse_record(b"".join(self.blocks(entry)))
                 except ValueError as error:
-                    raise _refused(self.place, f"{path} is not a record") from error
+                    raise refused(self.place, f"{path} is not a record") from error
                 mine = [files[name] for name in _files_of(record, path) if name in files]
                 yield StepFiles(Path(path).stem, path, record, mine)
 
@@ -123,11 +123,8 @@ def open_bundle(
 ) -> Iterator[OpenBundle]:
     """Open a bundle and check everything that can be checked without reading its files.
 
-    Args:
-        source: the archive.
-        place: what error messages name.
-        max_gb: the largest total size of the files, in GB (10⁹ bytes).
-        room: a folder whose disk must have room for the files; None: they will not be written.
+    Error messages name its ``place``. Its files may have ``max_gb`` (10⁹ bytes) in total, and the disk of the
+    folder ``room``, if given, must have room for them.
 
     Raises:
         UserError: it is not a bundle, or a hostile one.
@@ -136,7 +133,7 @@ def open_bundle(
         _refuse_huge_listing(source, place)
         archive = zipfile.ZipFile(source)
     except _BROKEN as error:
-        raise _refused(place, f"is not a complete ZIP file ({visible(str(error))})") from error
+        raise refused(place, f"is not a complete ZIP file ({visible(str(error))})") from error
     with archive:
         try:
             members = archive.infolist()
@@ -144,7 +141,7 @@ def open_bundle(
             about = _read_manifest(members[0], archive, place)
             _check_contents(about, members[1:], place)
         except _BROKEN as error:
-            raise _refused(place, f"cannot be read ({visible(str(error))})") from error
+            raise refused(place, f"cannot be read ({visible(str(error))})") from error
         total = sum(entry.size for entry in about.files)
         free = shutil.disk_usage(room).free if room else total
         if total > max_gb * 1e9:
@@ -167,10 +164,11 @@ def check_beside(path: Path) -> None:
     found = digests_of(path) if there else {}
     for name, text in there.items():
         if text.split(" ")[0] != found[name]:
-            raise _refused(str(path), f"does not have the {name.upper()} in {noted[name].name}")
+            raise refused(str(path), f"does not have the {name.upper()} in {noted[name].name}")
 
 
-def _refused(place: str, what: str) -> UserError:
+def refused(place: str, what: str) -> UserError:
+    """Return the error for a bundle that is damaged or hostile."""
     return UserError(visible(what), where=place, hint=HINT)
 
 
@@ -181,39 +179,39 @@ def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
         file.seek(max(0, file.tell() - 65_557 - _ZIP64.size))
         before, _, end = file.read().rpartition(_END)
     if len(end) < 18:
-        raise _refused(place, "is no zip file, or only the beginning of one")
+        raise refused(place, "is no zip file, or only the beginning of one")
     sizes = [int.from_bytes(end[8:12], "little")]
     if before[-20:-16] == b"PK\6\7":
         mark, size = _ZIP64.unpack(before[-_ZIP64.size :].rjust(_ZIP64.size))
         sizes.append(size if mark == b"PK\6\6" else MOST_MANIFEST + 1)
     if max(sizes) > MOST_MANIFEST:
-        raise _refused(place, "has more members than any session")
+        raise refused(place, "has more members than any session")
 
 
 def _check_members(members: list[zipfile.ZipInfo], archive: zipfile.ZipFile, place: str) -> None:
     """Refuse members that are not plain files with consistent sizes, each in a place of its own."""
     if not members or members[0].filename != MANIFEST:
-        raise _refused(place, f"is not a bundle: it does not begin with {MANIFEST}")
+        raise refused(place, f"is not a bundle: it does not begin with {MANIFEST}")
     for member in members:
         name = member.orig_filename
         if name != member.filename:
-            raise _refused(place, f"{name!r} is not a plain file name")
+            raise refused(place, f"{name!r} is not a plain file name")
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG) or member.is_dir():
-            raise _refused(place, f"{name} is a link, a device or a folder")
+            raise refused(place, f"{name} is a link, a device or a folder")
         if member.flag_bits & 0x2041:
-            raise _refused(place, f"{name} is encrypted")
+            raise refused(place, f"{name} is encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refused(place, f"{name} has an unknown compression")
+            raise refused(place, f"{name} has an unknown compression")
         if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
-            raise _refused(place, f"{name} has two different sizes")
+            raise refused(place, f"{name} has two different sizes")
         if member.file_size > MOST_RATIO * member.compress_size + BLOCK:
-            raise _refused(place, f"{name} is compressed more than {MOST_RATIO} times")
+            raise refused(place, f"{name} is compressed more than {MOST_RATIO} times")
     names = Counter(member.filename.casefold() for member in members)
     if twice := [name for name, count in names.items() if count > 1]:
-        raise _refused(place, f"has two files named {twice[0]}")
+        raise refused(place, f"has two files named {twice[0]}")
     spans = sorted(_span(member, archive) for member in members)
     if spans[0][0] != 0 or any(stop > start for (_, stop), (start, _) in pairwise(spans)):
-        raise _refused(place, "has overlapping members, or data before them")
+        raise refused(place, "has overlapping members, or data before them")
 
 
 def _span(member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> tuple[int, int]:
@@ -228,7 +226,7 @@ def _span(member: zipfile.ZipInfo, archive: zipfile.ZipFile) -> tuple[int, int]:
 
 def _read_manifest(member: zipfile.ZipInfo, archive: zipfile.ZipFile, place: str) -> SessionBundle:
     if member.file_size > MOST_MANIFEST:
-        raise _refused(place, f"{MANIFEST} is too large")
+        raise refused(place, f"{MANIFEST} is too large")
     with archive.open(member) as file:
         text = file.read(MOST_MANIFEST)
     try:
@@ -236,9 +234,9 @@ def _read_manifest(member: zipfile.ZipInfo, archive: zipfile.ZipFile, place: str
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "file"
-        raise _refused(place, f"{MANIFEST} is not valid ({where}: {problem['msg']})") from error
-    if about.schema_version != SessionBundle.VERSION:
-        what = f"has schema version {about.schema_version}; this program reads {SessionBundle.VERSION}"
+        raise refused(place, f"{MANIFEST} is not valid ({where}: {problem['msg']})") from error
+    if about.schema_version != SessionBundle.version():
+        what = f"has schema version {about.schema_version}; this program reads {SessionBundle.version()}"
         raise UserError(what, where=place, hint="Nothing was written. Update this checkout (`git pull`)")
     return about
 
@@ -249,17 +247,17 @@ def _check_contents(about: SessionBundle, members: list[zipfile.ZipInfo], place:
     try:
         settings.validate(about.settings)
     except UserError as error:
-        raise _refused(place, f"has unknown settings ({error.where})") from error
+        raise refused(place, f"has unknown settings ({error.where})") from error
     if about.settings.keys() - set(SECTIONS):
-        raise _refused(place, "has settings that do not concern results")
+        raise refused(place, "has settings that do not concern results")
     edits = corrections.path_of(about.session).as_posix()
     for entry in about.files:
         is_model = MODEL.fullmatch(entry.path) and is_plain(entry.path)
         if entry.path != edits and not is_model and not is_safe(entry.path, about.session):
-            raise _refused(place, f"{entry.path} is not a result of the session {about.session}")
+            raise refused(place, f"{entry.path} is not a result of the session {about.session}")
     listed = [(entry.path, entry.size) for entry in about.files]
     if listed != [(member.filename, member.file_size) for member in members]:
-        raise _refused(place, f"does not contain what {MANIFEST} lists")
+        raise refused(place, f"does not contain what {MANIFEST} lists")
 
 
 def _session(about: SessionBundle, place: str) -> Session:
@@ -267,11 +265,11 @@ def _session(about: SessionBundle, place: str) -> Session:
     try:
         found = manifest.parse(about.rows, Path(MANIFEST))
     except UserError as error:
-        raise _refused(place, f"has an invalid table of sessions ({error.what})") from error
+        raise refused(place, f"has an invalid table of sessions ({error.what})") from error
     session = found.get(about.session)
     if session is None or len(found) != 1 or session.problem:
         why = session.problem if session and session.problem else "they belong to another session"
-        raise _refused(place, f"has wrong rows for the session {about.session} ({why})")
+        raise refused(place, f"has wrong rows for the session {about.session} ({why})")
     if sum(row.duration_s for row in session.rows) > manifest.LONGEST_S:
-        raise _refused(place, "is of a session of impossible length")
+        raise refused(place, "is of a session of impossible length")
     return session

@@ -60,11 +60,7 @@ class Finding:
 
 
 def survey(plan: Plan, given: Sequence[str]) -> list[Finding]:
-    """Return all findings, by kind.
-
-    Args:
-        plan: the sessions and their results.
-        given: places to search; none: those of the manifest's recordings.
+    """Return all findings, by kind, from ``given`` places or, if there are none, those of known recordings.
 
     Raises:
         UserError: a given place of this machine does not exist, and no known recording was in it.
@@ -80,17 +76,17 @@ def _places(rows: list[Row], given: Sequence[str], root: Path, checksums: Checks
     known = {row.source: row for row in rows}
     groups: list[Group] = []
     searched: list[str] = []
-    told: list[UserError] = []
+    reported: list[UserError] = []
     for place, found in _search(given or _folders(known), given, known):
         if not isinstance(found, UserError):
             groups += found
             searched.append(place)
-        elif found not in told:
-            told.append(found)
+        elif found not in reported:
+            reported.append(found)
             yield Finding("unreachable", place, found.what)
     noted = notes((file for group in groups for file in group.files), root)
     there = set(noted.values())
-    groups = yield from _tell_faults(groups)
+    groups = yield from _without_faulty(groups)
     missing = {source: row for source, row in known.items() if source not in there}
     would_be_found = _covers(searched)
     gone = {s: row for s, row in missing.items() if would_be_found(s) and not _is_here(s)}
@@ -148,7 +144,7 @@ def _search(
         yield from zip(places, threads.map(look, places), strict=True)
 
 
-def _tell_faults(groups: Sequence[Group]) -> Generator[Finding, None, list[Group]]:
+def _without_faulty(groups: Sequence[Group]) -> Generator[Finding, None, list[Group]]:
     """Yield the files that cannot be read as recordings; return the groups without them."""
     kept = []
     for group in groups:

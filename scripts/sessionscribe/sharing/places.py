@@ -33,12 +33,7 @@ def scratch(root: Path) -> Iterator[Path]:
 
 
 def fetched(places: Iterable[str], folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield those of several small files, here or on remotes, that exist, with their local paths.
-
-    Args:
-        places: the files.
-        folder: takes the remote ones.
-    """
+    """Yield those small files that exist, with their local paths; remote ones are copied to ``folder``."""
     remote = []
     for place in places:
         with suppress(UserError):  # not in Google Drive's folders

@@ -25,13 +25,8 @@ class Saves:
     """Writes new results of a run to a place, each time as a part with a new number.
 
     Parts are never overwritten, so if the machine disappears, a half-written part harms no other.
-    ``import`` of the place puts them together.
-
-    Args:
-        settings: returns the settings, with the sessions of the run.
-        place: where to save.
-        root: the project's folder.
-        since: places with bundles whose content is not saved again.
+    ``import`` of the place puts them together. ``settings`` returns the settings, with the sessions of the
+    run; what bundles in the places ``since`` contain is not saved again.
     """
 
     def __init__(

@@ -65,11 +65,7 @@ def folder_of(session: SessionPlan) -> str:
 def describe(session: SessionPlan, row: Row, made: Made, root: Path) -> PartTranscript | None:
     """Return the transcript to put beside a part; None if the part is not transcribed.
 
-    Args:
-        session: its steps.
-        row: the part's row.
-        made: the result of ``made_of``.
-        root: the project's folder.
+    ``made`` is the result of ``made_of``, the same for all parts.
 
     Raises:
         UserError: a result is damaged.
@@ -118,7 +114,7 @@ def describe(session: SessionPlan, row: Row, made: Made, root: Path) -> PartTran
 
 
 def made_of(session: SessionPlan) -> Made:
-    """Return the model and settings of a live session's words, the same for all parts."""
+    """Return the model and settings of a live session's words."""
     (spoken,) = session.of("assign_speakers")
     told: dict[str, Any] = spoken.settings["made"]
     settings = {stage: dict(told["settings"].get(stage, {})) for stage in ABOUT_WORDS}
@@ -176,7 +172,8 @@ def adopt(session: SessionPlan, found: Beside, root: Path) -> int:
         for row in session.session.rows
         if f"{folder_of(session)}/{row.track}.0000.json" in session.pending
     }
-    language, contents, taken = _settled_language(session, root), {}, 0
+    contents, taken, path = {}, 0, root / folder_of(session) / "language.json"
+    language = Language.read(path) if path.exists() else None
     for source, document in found.read(rows).items():
         spoken = document.work.language
         # The language is decided once per session: here, or by the first part that is adopted.
@@ -191,11 +188,6 @@ def adopt(session: SessionPlan, found: Beside, root: Path) -> int:
     if taken:
         _take_embeddings(session, found, root)
     return taken
-
-
-def _settled_language(session: SessionPlan, root: Path) -> Language | None:
-    path = root / folder_of(session) / "language.json"
-    return Language.read(path) if path.exists() else None
 
 
 def _fits(session: SessionPlan, row: Row, document: PartTranscript) -> bool:

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.artifacts.provenance import Provenance
 from sessionscribe.audio import playback
 from sessionscribe.config.settings import Upload
+from sessionscribe.core import tables
 from sessionscribe.core.errors import UserError, complain
 from sessionscribe.core.files import sha256, write_many, write_text
 from sessionscribe.manifest import manifest
@@ -31,8 +31,7 @@ TABLE = FOLDER / "uploads.tsv"
 BESIDE = "beside"
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """An uploaded file: its session, the recording and its checksum, the version of the result, the place."""
 
     session: str
@@ -64,12 +63,8 @@ class UploadBatch:
 def upload(session: SessionPlan, options: Upload, *, root: Path, delete: bool = False) -> list[Sent]:
     """Upload the finished files of a session; return the new and changed ones.
 
-    Args:
-        session: its steps.
-        options: with the place, and whether to send a listening copy.
-        root: the project's folder.
-        delete: delete files that an earlier upload from here put there, that are unchanged since, and that
-            the session no longer produces.
+    With ``delete``, delete files that an earlier upload from here put there, that are unchanged since, and
+    that the session no longer produces.
 
     Raises:
         UserError: there is nothing to upload, or the place cannot be written.
@@ -93,7 +88,8 @@ def upload(session: SessionPlan, options: Upload, *, root: Path, delete: bool = 
         gone = stale if delete and _is_done(session) and not (options.audio and session.absent) else []
         gone = [entry for entry in gone if _delete(entry)]
         kept = [e for e in before if e.place not in places and e not in gone]
-        _write_table(root / TABLE, [*kept, *sent])
+        rows = (map(str, entry) for entry in sorted([*kept, *sent]))
+        write_text(root / TABLE, tables.text_of([Sent._fields, *rows]))
     return [entry for entry in sent if entry not in before]
 
 
@@ -191,17 +187,11 @@ def _write_changed(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 def read_table(path: Path) -> list[Sent]:
     """Return the files uploaded so far."""
-    text = path.read_bytes().decode() if path.exists() else ""
-    rows = csv.DictReader(io.StringIO(text, newline=""), dialect="excel-tab")
-    return [Sent(size=int(row.pop("size")), **row) for row in rows]
-
-
-def _write_table(path: Path, entries: Iterable[Sent]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, "excel-tab", lineterminator="\n")
-    writer.writerow(field.name for field in fields(Sent))
-    writer.writerows(astuple(entry) for entry in sorted(entries, key=astuple))
-    write_text(path, text.getvalue())
+    rows = [cells for _, cells in tables.rows(tables.read_text(path) or "", path)]
+    return [
+        Sent(session, source, checksum, version, place, int(size), digest)
+        for session, source, checksum, version, place, size, digest in rows[1:]
+    ]
 
 
 def _delete(entry: Sent) -> bool:

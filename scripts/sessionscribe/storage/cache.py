@@ -1,8 +1,8 @@
 """Copies of remote recordings, kept on this machine for a while and never beyond a limit.
 
-The folder is the index: a file's name is its key, its time is that of its last use, a shared kernel lock on
-it means that it is being read, and an empty file beside it that it waits for its first reader. So nothing can
-disagree with the files, several processes can use the cache, and a killed process leaves nothing locked.
+The folder is the index, so nothing can disagree with the files: a file's name is its key, and its time is
+that of its last use (in the future if it was fetched ahead and is not used yet). Readers hold a shared kernel
+lock on a copy, so several processes can use the cache, and a killed process leaves nothing locked.
 """
 
 from __future__ import annotations
@@ -10,31 +10,28 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError
 
-GUARD, COUNTS, INCOMING, WAITING = ".lock", ".counts.json", ".incoming-", ".waiting-"
+GUARD, HITS, MISSES, INCOMING = ".lock", ".hits", ".misses", ".incoming-"
 
 OURS = re.compile(r"[0-9a-f]{24}(\..*)?", re.DOTALL)
 """Names of copies; other files in the folder are not touched."""
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """How often a copy was in the cache when it was needed, and how often not."""
 
-    hits: int = 0
-    misses: int = 0
+    hits: int
+    misses: int
 
     @property
     def hit_rate(self) -> float:
@@ -42,17 +39,17 @@ class Counts:
         return self.hits / max(1, self.hits + self.misses)
 
 
-@dataclass(frozen=True)
-class Copy:
-    """A recording in the cache: its file, size (bytes) and last use (seconds since the epoch).
+class Copy(NamedTuple):
+    """A recording in the cache: its last use (seconds since the epoch), its size (bytes), its file."""
 
-    ``waits``: it was fetched ahead and has not been used yet.
-    """
-
-    path: Path
-    size: int
     used: float
-    waits: bool
+    size: int
+    path: Path
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was fetched ahead and has not been used yet."""
+        return self.used > time.time()
 
 
 class Cache:
@@ -86,9 +83,11 @@ class Cache:
             ahead: another job will need it soon: displace no copy that waits for that, too, and do not count
                 this as its use.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         with self._pinned(path, size, first_use=not ahead) as there:
             if not ahead:
-                self._count(hit=there)
+                with (self.folder / (HITS if there else MISSES)).open("ab") as count:
+                    count.write(b".")  # one byte per use, as several processes may append
             if there:
                 yield path
                 return
@@ -105,25 +104,18 @@ class Cache:
 
     def counts(self) -> Counts:
         """Return the hits and misses so far."""
-        try:
-            return Counts(**json.loads((self.folder / COUNTS).read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return Counts()
+        return Counts(*(max(0, _size(self.folder / name)) for name in (HITS, MISSES)))
 
     def copies(self) -> list[Copy]:
         """Return the copies: the least recently used first, those that wait for their first use last."""
         found: list[Copy] = []
-        waiting: set[str] = set()
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name.startswith(WAITING):
-                    waiting.add(entry.name.removeprefix(WAITING))
-                elif OURS.fullmatch(entry.name) and entry.is_file():
+                if OURS.fullmatch(entry.name) and entry.is_file():
                     with contextlib.suppress(FileNotFoundError):
                         status = entry.stat()
-                        found.append(Copy(Path(entry.path), status.st_size, status.st_mtime, False))
-        found = [replace(copy, waits=copy.path.stem in waiting) for copy in found]
-        return sorted(found, key=lambda copy: (copy.waits, copy.used))
+                        found.append(Copy(status.st_mtime, status.st_size, Path(entry.path)))
+        return sorted(found)
 
     def tidy(self) -> None:
         """Remove old copies, and what killed processes have left."""
@@ -143,9 +135,8 @@ class Cache:
             part.mkdir(exist_ok=True)
             try:
                 fetch(part / path.name)
-                os.utime(part / path.name)
-                if ahead:
-                    (self.folder / f"{WAITING}{path.stem}").touch()
+                used = time.time() + (self._max_age_s if ahead else 0)
+                os.utime(part / path.name, (used, used))
                 with self._guarded():
                     (part / path.name).replace(path)
                     os.ftruncate(ticket, 0)
@@ -156,7 +147,6 @@ class Cache:
     @contextlib.contextmanager
     def _ticket(self, path: Path) -> Iterator[int]:
         """Hold the right to fetch a recording; others that want the same one wait until it is here."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         place = self.folder / f"{INCOMING}{path.stem}"
         while True:
             with place.open("a+b") as file:
@@ -186,12 +176,11 @@ class Cache:
             if first_use:
                 with contextlib.suppress(FileNotFoundError):
                     os.utime(path)
-                (self.folder / f"{WAITING}{path.stem}").unlink(missing_ok=True)
             yield True
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Keep other processes waiting that remove copies or count."""
+        """Keep other processes from adding or removing copies."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / GUARD).open("w") as file:
             self._lock(file, fcntl.LOCK_EX)
@@ -239,24 +228,16 @@ class Cache:
         return total
 
     def _remove(self, path: Path) -> bool:
-        """Remove a copy unless somebody reads it."""
+        """Remove a copy unless somebody reads it; return whether it is gone."""
         try:
             with path.open("r+b") as file:  # NFS has no exclusive locks on files opened for reading
                 self._lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
-                (self.folder / f"{WAITING}{path.stem}").unlink(missing_ok=True)
         except FileNotFoundError:
             return True
         except BlockingIOError:
             return False
         return True
-
-    def _count(self, *, hit: bool) -> None:
-        with self._guarded():
-            before = self.counts()
-            counts = Counts(before.hits + hit, before.misses + (not hit))
-            # Not synced: after a power cut, the counts may start again.
-            (self.folder / COUNTS).write_text(json.dumps(asdict(counts)), encoding="utf-8")
 
 
 def _size(path: Path) -> int:

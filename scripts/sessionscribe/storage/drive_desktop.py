@@ -8,56 +8,29 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sessionscribe.core.errors import UserError
 from sessionscribe.storage.locations import DRIVE_DESKTOP
 
-# The folder of one's own files has a name in the language of the system.
-MY_DRIVE = (
-    "My Drive",
-    "Meine Ablage",
-    "Mon disque",
-    "Mon Drive",
-    "Mi unidad",
-    "Il mio Drive",
-    "Meu Drive",
-    "O meu disco",
-    "Mijn Drive",
-    "Mój dysk",
-    "Min enhet",
-    "Mit drev",
-    "Oma Drive",
-    "Můj disk",
-    "Saját meghajtó",
-    "Drive'ım",
-    "Мой диск",
-    "Мій диск",
-    "マイドライブ",
-    "내 드라이브",
-    "我的云端硬盘",
-    "我的雲端硬碟",
-)
-SHARED = (
-    "Shared drives",
-    "Geteilte Ablagen",
-    "Drive partagés",
-    "Unidades compartidas",
-    "Drive condivisi",
-    "Drives compartilhados",
-    "Gedeelde Drives",
-    "Общие диски",
-    "共有ドライブ",
-    "共享云端硬盘",
-)
-
+MY_DRIVE = (  # noqa: SIM905 -- a list would take a line for each name
+    "My Drive|Meine Ablage|Mon disque|Mon Drive|Mi unidad|Il mio Drive|Meu Drive|O meu disco|Mijn Drive|"
+    "Mój dysk|Min enhet|Mit drev|Oma Drive|Můj disk|Saját meghajtó|Drive'ım|Мой диск|Мій диск|マイドライブ|"
+    "내 드라이브|我的云端硬盘|我的雲端硬碟"
+).split("|")
+"""Names of the folder of a user's own files: they depend on the language of the system."""
+SHARED = (  # noqa: SIM905
+    "Shared drives|Geteilte Ablagen|Drive partagés|Unidades compartidas|Drive condivisi|"
+    "Drives compartilhados|Gedeelde Drives|Общие диски|共有ドライブ|共享云端硬盘"
+).split("|")
+"""Names of the folder of shared drives."""
 IN_HOME = (
     "Library/CloudStorage/GoogleDrive-*",  # macOS, since 2022
     ".",  # macOS, mirrored
     "My Drive (*",  # that of a second account
     *("Google Drive", "GoogleDrive", "Google Drive File Stream", "google-drive"),
 )
-"""Folders in the user's home that hold `My Drive`, or are it."""
+"""Folders in the user's home that contain `My Drive`, or are themselves that folder."""
 MOUNTED = (
     "mnt/[a-z]",  # WSL: a Windows drive, streamed
     "mnt/[a-z]/Users/*",  # WSL: mirrored
@@ -67,7 +40,6 @@ MOUNTED = (
 )
 """The same elsewhere on the machine."""
 MISSING = "does not exist"
-"""What the error says if no Drive folder has a file of that name."""
 
 
 def roots(top: Path = Path("/")) -> list[Path]:
@@ -91,7 +63,7 @@ def _found(top: Path, patterns: Iterable[str]) -> Iterator[Path]:
 
 
 def _may_be_mirrored(folder: Path) -> bool:
-    """Tell by its name whether a folder without `My Drive` in it holds the files themselves."""
+    """Return whether a folder without `My Drive` in it has, by its name, the files themselves."""
     name = folder.name.lower().replace(" ", "")
     return name.startswith(("googledrive", "google-drive", "mydrive(")) or folder.parent.name == "Insync"
 
@@ -122,21 +94,18 @@ def find_new(source: str, folders: Sequence[Path] | None = None) -> Path:
     Raises:
         UserError: there is no Drive folder, or none that the path could be in.
     """
-    path, missing = source.removeprefix(f"{DRIVE_DESKTOP}:").strip("/"), ""
-    first: UserError | None = None
-    while True:
+    path = PurePosixPath(source.removeprefix(f"{DRIVE_DESKTOP}:").strip("/"))
+    errors: list[UserError] = []
+    for there in (path, *path.parents):
         try:
-            return find(f"{DRIVE_DESKTOP}:{path}", folders) / missing
+            return find(f"{DRIVE_DESKTOP}:{there}", folders) / path.relative_to(there)
         except UserError as error:
-            first = first or error
-            if not path:
-                raise first from None
-            if error.what != MISSING:
+            if error.what != MISSING and there.name:
                 raise
-            if path in (*MY_DRIVE, *SHARED):  # a Drive folder that is not here
-                raise first from None
-            path, _, name = path.rpartition("/")
-            missing = f"{name}/{missing}".rstrip("/")
+            errors.append(error)
+            if str(there) in (*MY_DRIVE, *SHARED):  # a Drive folder that is not here
+                break
+    raise errors[0]
 
 
 def find(source: str, folders: Sequence[Path] | None = None) -> Path:

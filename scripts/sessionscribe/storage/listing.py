@@ -21,10 +21,12 @@ HASHES = ("sha256", "md5", "sha1")
 QUICK = ("--disable=ListR", "--checkers=64", "--use-server-modtime")
 NO_HASH = frozenset(("", "ERROR", "UNSUPPORTED"))
 """What `rclone lsf` prints for a file without a checksum."""
-MEND = "Fix that on the remote (rename, remove, share), then add it again"
+HINT = "Fix that on the remote (rename, remove, share), then add it again"
 DANGLING = "shortcut.dangling"
 """The end of rclone's MIME type for a broken shortcut."""
 MAGIC = frozenset("*?[{")
+"""Characters that make a path a pattern, unless it exists."""
+MISSING = "does not exist"
 
 
 class Item(NamedTuple):
@@ -47,7 +49,7 @@ class Item(NamedTuple):
     @property
     def problem(self) -> UserError | None:
         """The error for its fault."""
-        return UserError(self.fault, where=self.source, hint=MEND) if self.fault else None
+        return UserError(self.fault, where=self.source, hint=HINT) if self.fault else None
 
 
 def list_files(source: str) -> list[Item]:
@@ -59,18 +61,13 @@ def list_files(source: str) -> list[Item]:
     root, path = split(source)
     if _has_twins(source):
         _refuse_twin_folders(source)
-    if MAGIC.intersection(path):
-        entry = _entry(source)
-        if entry is not None and entry["IsDir"]:  # which S3 says of every name
-            try:
-                return _list(source, [])
-            except UserError as error:
-                if not error.what.startswith("does not exist"):
-                    raise
-        if entry is None or entry["IsDir"]:
-            base, pattern = _split_pattern(path)
-            return _list(f"{root}{base}", [f"--include=/{pattern}"])
-    items = _list(source, [])
+    try:
+        items = _list(source, [])
+    except UserError as error:
+        if not MAGIC.intersection(path) or not error.what.startswith(MISSING):
+            raise
+        base, pattern = _split_pattern(path)
+        return _list(f"{root}{base}", [f"--include=/{pattern}"])
     if len(items) == 1 and items[0].path == PurePosixPath(path) / PurePosixPath(path).name:
         # This may be a file, or a folder that contains a single file of the same name.
         item = stat(source)
@@ -84,27 +81,24 @@ def stat(source: str) -> Item | None:
     Raises:
         UserError: the remote cannot be read.
     """
-    entry = _entry(source)
-    if entry and not entry["IsDir"] and _has_twins(source):
-        name = "".join(f"\\{c}" if c in r"*?[]{}\\" else c for c in name_of(source))
-        (item,) = _found(parent(source), [f"--include=/{name}"])
-        return item
-    return None if entry is None or entry["IsDir"] else _item(source, entry, _best_hash(source))
-
-
-def _entry(source: str) -> dict[str, Any] | None:
-    """Return rclone's entry for a file or folder; None if it does not exist."""
-    place, best = rclone_path(source), _best_hash(source)
+    best = _best_hash(source)
     hashing = ["--hash", f"--hash-type={best}"] if best else []
     try:
-        command = ("lsjson", "--stat", "--no-mimetype", *QUICK, *hashing, "--", place)
-        found = rclone.run(*command, where=source, patience=rclone.HASTE)
+        command = ("lsjson", "--stat", "--no-mimetype", *QUICK, *hashing, "--", rclone_path(source))
+        entry = json.loads(rclone.run(*command, where=source, patience=rclone.HASTE) or b"null")
     except rclone.RcloneError as error:
         if error.reason == "missing":
             return None
         raise
-    entry: dict[str, Any] | None = json.loads(found or b"null")
-    return entry
+    if entry is None or entry["IsDir"]:
+        return None
+    if _has_twins(source):
+        name = "".join(f"\\{c}" if c in r"*?[]{}\\" else c for c in name_of(source))
+        (item,) = _found(parent(source), [f"--include=/{name}"])
+        return item
+    size, digest = int(entry["Size"]), (entry.get("Hashes") or {}).get(best, "")
+    modified = datetime.fromisoformat(entry["ModTime"]).timestamp()
+    return Item(source, size, _checksum(size, modified, digest, best), modified)
 
 
 def names(folder: str) -> list[str]:
@@ -125,7 +119,7 @@ def _list(folder: str, filters: list[str]) -> list[Item]:
     items = list(_found(folder, ["--recursive", *filters]))
     if not items:
         hint = "Check the name, which is case-sensitive"
-        raise UserError("does not exist, or holds no file", where=folder, hint=hint)
+        raise UserError(f"{MISSING}, or holds no file", where=folder, hint=hint)
     return items
 
 
@@ -134,7 +128,7 @@ def _found(folder: str, options: list[str]) -> Iterator[Item]:
     above, best = join(folder, ""), _best_hash(folder)
     hashing, columns = ([f"--hash={best}"], "sth") if best else ([], "st")
     if _has_twins(folder):
-        yield from _told_apart(_lsf(folder, f"{columns}mip", [*hashing, *options]), above, best)
+        yield from _distinct_files(_lsf(folder, f"{columns}mip", [*hashing, *options]), above, best)
         return
     for size, changed, *digest, path in _lsf(folder, f"{columns}p", ["--files-only", *hashing, *options]):
         checksum = _checksum(int(size), int(changed), "".join(digest), best)
@@ -158,7 +152,7 @@ def _checksum(size: int, modified: float, digest: str, best: str) -> str:
     return f"stat:{size}-{datetime.fromtimestamp(int(modified), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _told_apart(lines: Iterable[list[str]], above: str, best: str) -> Iterator[Item]:
+def _distinct_files(lines: Iterable[list[str]], above: str, best: str) -> Iterator[Item]:
     """Yield the files of a remote that allows duplicate names; files with the same name and content are one.
 
     Raises:
@@ -171,13 +165,13 @@ def _told_apart(lines: Iterable[list[str]], above: str, best: str) -> Iterator[I
         if path.endswith("/"):
             _refuse_twins(above + path, {line[-2] for line in twins})
             continue
-        told: dict[str, tuple[Item, str]] = {}
+        found: dict[str, tuple[Item, str]] = {}
         for size, changed, *digest, kind, made, _ in twins:
             checksum = _checksum(int(size), int(changed), "".join(digest), best)
             item = Item(above + path, int(size), checksum, int(changed), _fault(kind, int(size)))
             when = f"{datetime.fromtimestamp(int(changed), UTC):%Y-%m-%d %H:%M}"
-            told.setdefault(checksum, (item, f"{size} bytes of {when}, id {made}"))
-        items, which = zip(*told.values(), strict=True)
+            found.setdefault(checksum, (item, f"{size} bytes of {when}, id {made}"))
+        items, which = zip(*found.values(), strict=True)
         several = f"exists {len(items)} times ({'; '.join(which)})" if len(items) > 1 else ""
         yield items[0]._replace(fault=several or items[0].fault)
 
@@ -212,12 +206,6 @@ def _refuse_twins(folder: str, ids: Collection[str]) -> None:
         )
 
 
-def _item(source: str, entry: dict[str, Any], best: str) -> Item:
-    size, digest = int(entry["Size"]), (entry.get("Hashes") or {}).get(best, "")
-    modified = datetime.fromisoformat(entry["ModTime"]).timestamp()
-    return Item(source, size, _checksum(size, modified, digest, best), modified)
-
-
 def _best_hash(source: str) -> str:
     """Return the best kind of checksum that a remote stores; "" if it stores none."""
     known = _hashes(source)
@@ -248,15 +236,15 @@ def _hashes(source: str) -> list[str]:
 def _known(source: str) -> dict[str, Any]:
     """Return a remote's features, which rclone is asked for once."""
     remote = rclone_path(split(source)[0])
-    with _asking:
+    with _features_lock:
         if remote not in _features:
-            told = rclone.run("backend", "features", "--", remote, where=source, patience=rclone.HASTE)
-            _features[remote] = json.loads(told)
+            answer = rclone.run("backend", "features", "--", remote, where=source, patience=rclone.HASTE)
+            _features[remote] = json.loads(answer)
         return _features[remote]
 
 
 _features: dict[str, dict[str, Any]] = {}
-_asking = threading.Lock()  # several places of a remote are listed in parallel
+_features_lock = threading.Lock()  # several places of a remote are listed in parallel
 
 
 def _split_pattern(path: str) -> tuple[str, str]:

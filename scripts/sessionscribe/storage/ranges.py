@@ -26,7 +26,7 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import SizedFile
 from sessionscribe.storage import rclone
 from sessionscribe.storage.locations import rclone_path
-from sessionscribe.storage.refusals import Reason, explain
+from sessionscribe.storage.refusals import explain
 
 FIRST_BLOCK, LAST_BLOCK = 1 << 17, 1 << 23
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
@@ -62,10 +62,11 @@ class Ranges:
     def recording(self, source: str, size: int) -> RemoteRecording:
         """Return a remote recording of ``size`` bytes."""
         # Its beginning and end are needed several times: for its format, its index, its duration.
-        again = functools.lru_cache(maxsize=4)(self.read)
+        plain = functools.partial(self.read, source)
+        cached = functools.lru_cache(maxsize=4)(plain)
 
-        def read(source: str, start: int, length: int) -> bytes:
-            return again(source, start, length) if length <= FIRST_BLOCK else self.read(source, start, length)
+        def read(start: int, length: int) -> bytes:
+            return (cached if length <= FIRST_BLOCK else plain)(start, length)
 
         return RemoteRecording(source, size, read)
 
@@ -80,22 +81,15 @@ class Ranges:
                 return self._request(source, start, length)
             except (OSError, http.client.HTTPException) as error:
                 reason, what, hint = explain([str(error)], type(error).__name__)
-                if reason == "missing":  # rclone's server says so for any file that it cannot open
-                    reason, what, hint = self._why(source)
+                if reason == "missing":  # rclone's server says so of any file that it cannot open
+                    place = rclone_path(source)
+                    rclone.run("cat", "--head=1", "--", place, where=source, patience=rclone.HASTE)
+                    reason, what, hint = explain([], "it could not be opened")
                 if reason in FINAL or wait is None or self._gave_up:
                     self._gave_up |= reason == "unreachable"
                     raise UserError(what, where=source, hint=hint) from error
                 time.sleep(wait)
         raise AssertionError
-
-    def _why(self, source: str) -> tuple[Reason, str, str]:
-        """Return why a file cannot be read, in the form of ``explain``."""
-        place = rclone_path(source)
-        try:
-            rclone.run("cat", "--head=1", "--", place, where=source, patience=rclone.HASTE)
-        except rclone.RcloneError as error:
-            return error.reason, error.what, error.hint
-        return explain([], "it could not be opened")
 
     def _request(self, source: str, start: int, length: int) -> bytes:
         remote, _, path = rclone_path(source).partition(":")
@@ -107,8 +101,8 @@ class Ranges:
             answer = connection.getresponse()
             content = answer.read()
         if answer.status not in (200, 206):
-            told = content.decode(errors="replace")
-            raise OSError(f"{told} {BY_STATUS.get(answer.status, '')}".strip())
+            text = content.decode(errors="replace")
+            raise OSError(f"{text} {BY_STATUS.get(answer.status, '')}".strip())
         if len(content) != length:
             raise OSError(f"EOF after {len(content)} of {length} bytes")
         return content
@@ -146,15 +140,14 @@ class RemoteRecording:
 
     source: str
     size: int
-    read: Callable[[str, int, int], bytes]
+    read: Callable[[int, int], bytes]
 
     def __str__(self) -> str:
         return self.source
 
     def open(self, mode: Literal["rb"] = "rb") -> io.BufferedReader:
         """Open it for reading."""
-        raw = _RangeFile(self.source, self.size, lambda start, length: self.read(self.source, start, length))
-        return io.BufferedReader(raw)
+        return io.BufferedReader(_RangeFile(self.source, self.size, self.read))
 
     def stat(self) -> os.stat_result:
         """Return a file status with its size."""

@@ -47,10 +47,9 @@ HASTE = ("--retries=2", "--retries-sleep=3s", "--low-level-retries=3", "--contim
 
 
 class RcloneError(UserError):
-    """rclone failed. ``code`` is the name of its exit code, ``messages`` are its own messages."""
+    """rclone failed, with the name of its exit code and its own messages; ``reason`` is for programs."""
 
     def __init__(self, code: str, messages: list[str], *, where: object) -> None:
-        self.code, self.messages = code, messages
         self.reason, what, hint = explain(messages, code)
         self.ends_all = self.reason in ENDS_ALL
         super().__init__(what, where=where, hint=hint)
@@ -109,7 +108,7 @@ def run(
         limit.start()
         try:
             for line in child.stderr:
-                _heed(line, errors, on_progress)
+                _process_line(line, errors, on_progress)
             code = child.wait()
         finally:
             limit.cancel()
@@ -120,7 +119,7 @@ def run(
     return output[0]
 
 
-def _heed(line: bytes, errors: deque[str], on_progress: Callable[[Progress], None] | None) -> None:
+def _process_line(line: bytes, errors: deque[str], on_progress: Callable[[Progress], None] | None) -> None:
     """Process a line of rclone's log."""
     try:
         entry: dict[str, Any] = json.loads(line)

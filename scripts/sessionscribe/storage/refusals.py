@@ -3,171 +3,137 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
-Reason = Literal[
-    "remote",
-    "credentials",
-    "missing",
-    "unreachable",
-    "full",
-    "clock",
-    "limit",
-    "quota",
-    "refused",
-    "damaged",
-    "server",
-    "other",
-]
-
-SAYINGS: tuple[tuple[str, Reason, str, str], ...] = (
-    (
-        r"didn't find section in config file|didn't find backend",
+MEANINGS: dict[str, tuple[str, str, str]] = {
+    r"didn't find section in config file|didn't find backend": (
         "remote",
         "there is no rclone remote of that name",
         "`rclone listremotes` lists your remotes; `rclone config` creates one",
     ),
-    (
-        r"RequestTimeTooSkewed|RequestExpired|clock skew|difference between the request time and",
+    r"RequestTimeTooSkewed|RequestExpired|clock skew|difference between the request time and": (
         "clock",
         "the server refuses this machine's clock",
         "Correct the clock (NTP), then run again",
     ),
-    (
-        r"Shared drive not found|teamDriveMembershipRequired",
+    r"Shared drive not found|teamDriveMembershipRequired": (
         "remote",
         "there is no such shared drive, or this login is no member of it",
         "Check `team_drive` (`rclone config`), or ask for access",
     ),
-    (
-        r"downloadQuotaExceeded",
+    r"downloadQuotaExceeded": (
         "quota",
         "Drive's download limit for this file is reached",
         "Run again in a day, or make a copy of it on Drive and add that",
     ),
-    (
-        r"dailyLimitExceeded|quotaExceeded\b(?<!storageQuotaExceeded)",
+    r"dailyLimitExceeded|quotaExceeded\b(?<!storageQuotaExceeded)": (
         "quota",
         "the limit of this client for today is reached",
         "Run again tomorrow, or create your own client id",
     ),
-    (
-        r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b|sending automated queries",
+    r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b|sending automated queries": (
         "limit",
         "the server asks to slow down",
         "Run again later; on Drive, your own client id has its own limits",
     ),
-    (
-        r"UploadLimitExceeded|exceeded their upload limit",
+    r"UploadLimitExceeded|exceeded their upload limit": (
         "quota",
         "this account's daily upload limit is reached",
         "Run again tomorrow: what has arrived stays",
     ),
-    (
-        r"dangling shortcut",
+    r"dangling shortcut": (
         "refused",
         "is a shortcut to a file that is gone, or not shared with this login",
         "Restore the file, or ask its owner to share it",
     ),
-    (
-        r"fileNotDownloadable",
+    r"fileNotDownloadable": (
         "refused",
         "is a Google document, which cannot be downloaded",
         "Export it on Drive, and add the exported file",
     ),
-    (
-        r"cannotDownloadAbusiveFile",
+    r"cannotDownloadAbusiveFile": (
         "refused",
         "Google considers it malware or spam",
         "If you trust it: `acknowledge_abuse = true` in the remote's configuration",
     ),
-    (
-        r"cannotDownloadFile|cannotCopyFile",
+    r"cannotDownloadFile|cannotCopyFile": (
         "refused",
         "may not be downloaded: its owner does not allow it",
         "Ask the owner to allow viewers to download it",
     ),
-    (
-        r"insufficientFilePermissions",
+    r"insufficientFilePermissions": (
         "refused",
         "is not yours to read or change",
         "Ask its owner for access, or choose another folder",
     ),
-    (
-        r"insufficientPermissions|insufficient authentication scopes|appNotAuthorizedToFile",
+    r"insufficientPermissions|insufficient authentication scopes|appNotAuthorizedToFile": (
         "credentials",
         "this login allows too little",
         "Run `rclone config reconnect REMOTE:` with the scope `drive` (or `drive.readonly`)",
     ),
-    (
-        r"accessNotConfigured|SERVICE_DISABLED",
+    r"accessNotConfigured|SERVICE_DISABLED": (
         "credentials",
         "the Google Drive API is not enabled for this client id",
         "Enable it in Google's Cloud console, wait some minutes, then run again",
     ),
-    (
-        r"domainPolicy",
+    r"domainPolicy": (
         "credentials",
         "the administrators of this domain do not allow it",
         "Ask them to allow your client id, or use another account",
     ),
-    (
-        r"teamDriveFileLimitExceeded|numChildrenInNonRootLimitExceeded|activeItemCreationLimitExceeded|"
-        r"HierarchyTooDeep|HierarchyDepthLimitExceeded",
+    r"teamDriveFileLimitExceeded|numChildrenInNonRootLimitExceeded|activeItemCreationLimitExceeded|"
+    r"HierarchyTooDeep|HierarchyDepthLimitExceeded": (
         "full",
         "this folder or shared drive takes no more files",
         "Choose another folder",
     ),
-    (
-        r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|StatusCode: 40[13]\b|"
-        r"\bUnauthorized\b|\bForbidden\b|invalid_grant|couldn't fetch token|"
-        r"unable to authenticate|no supported methods remain|empty token found|"
-        r"authError|NoCredentialProviders|failed to refresh cached credentials|permission denied",
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|StatusCode: 40[13]\b|"
+    r"\bUnauthorized\b|\bForbidden\b|invalid_grant|couldn't fetch token|"
+    r"unable to authenticate|no supported methods remain|empty token found|"
+    r"authError|NoCredentialProviders|failed to refresh cached credentials|permission denied": (
         "credentials",
         "access is refused",
         "Check the remote's keys or log in again (`rclone config reconnect REMOTE:`)",
     ),
-    (
-        r"storageQuotaExceeded|quota (?:has been |was )?exceeded|insufficient storage|no space left|"
-        r"too big for remaining disk space|insufficient_space|quotaLimitReached|"
-        r"EntityTooLarge",
+    r"storageQuotaExceeded|quota (?:has been |was )?exceeded|insufficient storage|no space left|"
+    r"too big for remaining disk space|insufficient_space|quotaLimitReached|"
+    r"EntityTooLarge": (
         "full",
         "there is no space left there",
         "Make room there or raise the quota, then run again",
     ),
-    (
-        r"NoSuchBucket|(directory|object|file) not found|\bnotFound\b|doesn't exist|no such file",
+    r"NoSuchBucket|(directory|object|file) not found|\bnotFound\b|doesn't exist|no such file": (
         "missing",
         "does not exist",
         "Check the name, which is case-sensitive",
     ),
-    (
-        r"corrupted on transfer|sizes differ|hashes? differ",
+    r"corrupted on transfer|sizes differ|hashes? differ": (
         "damaged",
         "arrived damaged and was discarded",
         "Run again; if that does not help, upload the file again",
     ),
-    (
-        r"InternalError|backendError|StatusCode: 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway)",
+    r"InternalError|backendError|StatusCode: 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway)": (
         "server",
         "the server failed",
         "Run again; if that does not help, check the server: its disk may be full",
     ),
-    (
-        r"connection refused|no such host|i/o timeout|connection reset|network is unreachable|\bEOF\b|"
-        r"deadline exceeded|request send failed|couldn't connect|broken pipe|server closed",
+    r"connection refused|no such host|i/o timeout|connection reset|network is unreachable|\bEOF\b|"
+    r"deadline exceeded|request send failed|couldn't connect|broken pipe|server closed": (
         "unreachable",
         "cannot be reached",
         "Check the network and the remote's address, then run again: what has arrived stays",
     ),
-)
+}
+"""Patterns in messages, and what they mean: a reason for programs, its description, what to do.
+
+The first match counts.
+"""
 
 
-def explain(messages: list[str], code: str) -> tuple[Reason, str, str]:
-    """Return the reason why rclone failed, in plain words, and what to do about it."""
+def explain(messages: list[str], code: str) -> tuple[str, str, str]:
+    """Return why rclone failed: a reason for programs, its description, what to do."""
     text = "\n".join(messages)
-    for pattern, reason, what, hint in SAYINGS:
+    for pattern, meaning in MEANINGS.items():
         if re.search(pattern, text, re.IGNORECASE):
-            return reason, what, hint
+            return meaning
     last = " ".join(messages[-1].split()) if messages else code
     return "other", f"rclone failed ({last[-300:]})", "`rclone lsf` with the same path may say more"

@@ -7,7 +7,6 @@ import hashlib
 import os
 import platform
 import tempfile
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,38 +16,29 @@ from sessionscribe.core.fingerprint import fingerprint
 from sessionscribe.storage import listing, rclone
 from sessionscribe.storage.locations import is_remote, join, rclone_path, split
 
-REPORT_S = 10.0
+REPORT_S = 10
 PART = ".sessionscribe-arriving"
 """Prefix of the folder in which files arrive on remotes that would show incomplete ones."""
 MANY = ("--transfers=32", "--checkers=32")
 
 
 def download(
-    source: str,
-    target: Path,
-    checksum: str,
-    *,
-    log: Callable[[str], None] = lambda _: None,
+    source: str, target: Path, checksum: str, *, log: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Copy a remote file to ``target``, which then exists completely or not at all.
+    """Copy a remote file to ``target``, which must not exist, completely or not at all.
 
-    rclone writes to a temporary name until everything has arrived with the remote's size and checksum; then
-    the checksum is compared with ``checksum``.
-
-    Args:
-        source: the remote file.
-        target: where to put it; must not exist.
-        checksum: the checksum of its content, as in ``listing.Item``.
-        log: takes a line about the progress, every ten seconds.
+    rclone writes to a temporary name until everything has arrived with the remote's size and checksum. Then
+    the content is compared with ``checksum`` (as in ``listing.Item``). Every ten seconds, ``log`` gets a line
+    about the progress.
 
     Raises:
         UserError: it does not exist, has other content, or cannot be downloaded.
         OSError: the disk is full.
     """
     place = rclone_path(source)
-    command = ("copyto", "--no-traverse", "--", place, str(target.absolute()))
+    command = ("copyto", "--no-traverse", f"--stats={REPORT_S}s", "--", place, str(target.absolute()))
     try:
-        rclone.run(*command, where=source, on_progress=_reporter(source, log))
+        rclone.run(*command, where=source, on_progress=lambda progress: log(f"{source}: {progress}"))
     except rclone.RcloneError as error:
         if error.reason != "full":
             raise
@@ -103,35 +93,12 @@ def split_checksum(checksum: str) -> tuple[str, str]:
     return algorithm or "sha256", digest
 
 
-def _reporter(name: str, log: Callable[[str], None]) -> Callable[[rclone.Progress], None]:
-    last = time.monotonic()
-
-    def report(progress: rclone.Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= REPORT_S:
-            last = time.monotonic()
-            log(f"{name}: {progress}")
-
-    return report
-
-
-def upload(
-    files: Iterable[Path],
-    root: Path,
-    target: str,
-    *,
-    sent_before: Collection[Path] = (),
-) -> None:
+def upload(files: Iterable[Path], root: Path, target: str, *, sent_before: Collection[Path] = ()) -> None:
     """Copy files below ``root`` to the same places below a folder on a remote or on this machine.
 
     Unchanged files are not sent again, and nothing is deleted. A file appears under its name when complete.
-
-    Args:
-        files: what to copy.
-        root: a folder that contains them all.
-        target: the folder to copy to.
-        sent_before: files that were sent there as they are now. On a remote without checksums only their
-            sizes are compared, and all others are sent anew.
+    On a remote without checksums, only the sizes of files that were sent there as they are now
+    (``sent_before``) are compared, and all others are sent anew.
 
     Raises:
         UserError: the remote cannot be written.

@@ -12,7 +12,7 @@ from sessionscribe.planning import status
 from sessionscribe.planning.status import Failed
 from sessionscribe.runners import costs
 from sessionscribe.runners.costs import Sum
-from sessionscribe.runners.usage_log import USAGE_LOG
+from sessionscribe.runners.usage_log import USAGE_LOG, read_usage
 from sessionscribe.web.archive import Archive
 from sessionscribe.web.runs import last_lines
 
@@ -59,7 +59,7 @@ def batches(root: Path, month: str) -> tuple[list[BatchReport], list[str]]:
 
 def used(root: Path, by: str) -> dict[str, Sum]:
     """Return the use of remote machines by day or month (of their end, UTC), runner or session."""
-    records, prices = costs.read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
+    records, prices = read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
     if by in ("runner", "session"):
         runners, sessions = costs.sum_up(records, prices)
         return dict(sorted((runners if by == "runner" else sessions).items()))

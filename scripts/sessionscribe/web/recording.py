@@ -54,7 +54,7 @@ def locks(site: Site) -> list[str]:
 
 def lock_of(site: Site) -> BatchLock:
     """Return the configured lock."""
-    return BatchLock.of(site.archive.config, site.root)
+    return BatchLock(site.archive.config.batch, site.root)
 
 
 async def lock(request: Request) -> Response:

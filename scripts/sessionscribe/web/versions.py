@@ -21,7 +21,7 @@ from sessionscribe.publish import history, state
 from sessionscribe.publish import versions as published
 from sessionscribe.publish.dvc_store import Store
 from sessionscribe.publish.history import Revision
-from sessionscribe.publish.package_manifest import target_of
+from sessionscribe.publish.state import target_of
 from sessionscribe.web.archive import Archive
 
 

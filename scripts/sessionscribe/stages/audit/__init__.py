@@ -1,6 +1,6 @@
-"""Is all of a session in its transcript: what an audit looks at, a module for each question.
+"""The audit: is all of a session in its transcript, and what needs a second look?
 
-None of them trusts what a stage says of itself. ``tiling``: is all audio cut and decoded; ``accounts``: where
-is every word; ``coverage``: where is speech without a word; ``times``: are the words in order and inside;
-``suspects``: what was perhaps invented; ``flags``: all that in plain words.
+It counts independently instead of trusting what a stage says of itself: ``consistency`` checks cuts, chunks
+and times, ``accounts`` words, ``coverage`` speech without words, ``suspects`` words that may be invented.
+``flags`` puts the findings into words.
 """

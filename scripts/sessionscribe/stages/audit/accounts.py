@@ -1,4 +1,4 @@
-"""Where is every word? Counted anew from the chunk transcripts, whatever the merged one says of itself."""
+"""Is every word of the chunk transcripts in the transcript, and no other?"""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MOVED = f"more than {MOVED_S} s from where its chunk transcript has it"
 NOT_SPOKEN = "in the merged transcript, but not in the one with speakers"
 ONLY_SPOKEN = "in the transcript with speakers, but not in the merged one"
 
-# What no stage changes about a word, and where each word of that kind begins.
 _Starts = dict[tuple[str, int | None, str, float], list[float]]
+"""The start times of words by what no stage changes: track, chunk, text and probability."""
 
 
 def account(
@@ -30,17 +30,16 @@ def account(
     merged: Merged,
     transcript: Transcript,
 ) -> WordAudit:
-    """Follow every word from the chunk transcripts to the transcript with speakers."""
+    """Compare the words of the chunk transcripts, the merged transcript and the one with speakers."""
     kept = [word for segment in merged.segments for word in segment.words]
     offsets = {name: track.offset / SAMPLE_RATE for name, track in tracks.items()}
-    heard = _by_kind(
+    heard = _starts(
         (chunk.track, chunk.core.index, word, word.start + offsets.get(chunk.track, 0.0))
         for chunk in chunks
         for segment in chunk.segments
         for word in segment.words
     )
-    placed = _by_kind((word.track, word.chunk, word, word.start) for word in kept)
-    lost, unknown = _missing(heard, placed, LOST), _missing(placed, heard, UNKNOWN)
+    placed = _starts((word.track, word.chunk, word, word.start) for word in kept)
     moved = [
         StrayWord(track=kind[0], chunk=kind[1], text=kind[2], start=there, reason=MOVED)
         for kind, starts in heard.items()
@@ -48,10 +47,10 @@ def account(
         for here, there in zip(starts, placed[kind], strict=True)
         if abs(milliseconds(here) - milliseconds(there)) > milliseconds(MOVED_S)
     ]
-    said = _by_kind(("", None, word, word.start) for part in transcript.segments for word in part.words)
-    before = _by_kind(("", None, word, word.start) for word in kept)
-    lost += _missing(before, said, NOT_SPOKEN)
-    unknown += _missing(said, before, ONLY_SPOKEN)
+    before = _starts(("", None, word, word.start) for word in kept)
+    after = _starts(("", None, word, word.start) for part in transcript.segments for word in part.words)
+    lost = [*_missing(heard, placed, LOST), *_missing(before, after, NOT_SPOKEN)]
+    unknown = [*_missing(placed, heard, UNKNOWN), *_missing(after, before, ONLY_SPOKEN)]
     return WordAudit(
         heard=sum(map(len, heard.values())),
         kept=len(kept),
@@ -62,7 +61,7 @@ def account(
     )
 
 
-def _by_kind(words: Iterable[tuple[str, int | None, Word, float]]) -> _Starts:
+def _starts(words: Iterable[tuple[str, int | None, Word, float]]) -> _Starts:
     found: _Starts = defaultdict(list)
     for track, chunk, word, start in words:
         found[track, chunk, word.text, word.probability].append(start)
@@ -72,10 +71,11 @@ def _by_kind(words: Iterable[tuple[str, int | None, Word, float]]) -> _Starts:
 
 
 def _missing(here: _Starts, there: _Starts, reason: str) -> list[StrayWord]:
-    """Return the words that are here more often than there."""
+    """Return the words that occur more often here than there."""
     found: list[StrayWord] = []
-    for (track, chunk, text, probability), starts in here.items():
-        more = len(starts) - len(there.get((track, chunk, text, probability), ()))
+    for kind, starts in here.items():
+        track, chunk, text, _ = kind
+        more = len(starts) - len(there.get(kind, ()))
         found += [
             StrayWord(track=track, chunk=chunk, text=text, start=round(start, 3), reason=reason)
             for start in starts[: max(0, more)]

@@ -1,8 +1,4 @@
-"""audit: is all of a session in its transcript, and what of it needs a second look?
-
-What can be counted independently is: words from the chunk transcripts, speech from the plans, cuts from the
-converted audio. What is wrong is listed; the verdict sums it up.
-"""
+"""audit: is all of a session in its transcript, and what needs a second look?"""
 
 from __future__ import annotations
 
@@ -34,17 +30,17 @@ from sessionscribe.config.settings import Audit as Options
 from sessionscribe.core.intervals import heard_in
 from sessionscribe.core.text import counted, join_segments
 from sessionscribe.core.units import SAMPLE_RATE, clock, seconds
-from sessionscribe.stages.audit import accounts, coverage, suspects, tiling, times
+from sessionscribe.stages.audit import accounts, consistency, coverage, suspects
 from sessionscribe.stages.audit.flags import flags_of
 from sessionscribe.stages.chunk.chunk import chunk_files
 
 _LISTED = ("problems", "tracks", "gaps", "repeats", "unsure", "spans", "removed", "redecoded")
-"""What is found of each track; all but the first two in the order of time."""
+"""The findings about a track; all but the first two are sorted by time."""
 
 
 @dataclass(frozen=True)
 class AuditInputs:
-    """All that an audit reads about a session; plans and the like in the order of the tracks."""
+    """The files of a session that an audit reads."""
 
     timeline: Timeline
     conversions: list[Conversion]
@@ -56,7 +52,7 @@ class AuditInputs:
 
     @classmethod
     def read(cls, files: Mapping[str, Any], *, chunks: Path) -> AuditInputs:
-        """Read the files of a session by the names of the fields; the chunk transcripts are in ``chunks``."""
+        """Read ``files``, by the names of the fields, and the chunk transcripts in the folder ``chunks``."""
         plans = ChunkPlan.read_all(files["plans"])
         return cls(
             timeline=Timeline.read(Path(files["timeline"])),
@@ -70,15 +66,10 @@ class AuditInputs:
 
 
 def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> Audit:
-    """Audit a session, write what is found to ``output`` and return it.
+    """Audit a session, write the result to ``output`` and return it.
 
-    The verdict is ``incomplete`` if something is missing or contradicts itself (``problems``), or else
-    ``complete with flags`` if something deserves a second look (``flags``), or else ``complete``.
-
-    Args:
-        evidence: the files of the session.
-        options: the limits beyond which something is listed.
-        output: the file to write.
+    The verdict is ``incomplete`` if there are ``problems``, ``complete with flags`` if there are only
+    ``flags``, and ``complete`` otherwise.
     """
     timeline, transcript = evidence.timeline, evidence.transcript
     plans = {plan.track: plan for plan in evidence.plans}
@@ -89,13 +80,13 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
         listed[name].sort(key=attrgetter("start"))
     words = accounts.account(evidence.chunks, tracks, evidence.merged, transcript)
     problems = [
-        *tiling.timeline_problems(timeline, plans),
+        *consistency.timeline_problems(timeline, plans),
         *listed.pop("problems"),
         *_unaccounted(words),
-        *times.transcript_problems(transcript),
+        *consistency.transcript_problems(transcript),
         *(f"{clock(gap.start / SAMPLE_RATE)}: {gap.reason}" for gap in timeline.gaps),
     ]
-    # In a multitrack session, the track is the speaker.
+    # In a multitrack session, tracks are speakers, whatever their share.
     doubted = 0.0 if timeline.layout == "multitrack" else options.min_speaker_share
     language = evidence.language.model_dump(exclude={"schema_version", "session"})
     draft = Audit(
@@ -129,25 +120,24 @@ def _look_at(
         problem
         for conversion in evidence.conversions
         if conversion.track == plan.track
-        for problem in tiling.tiling_problems(plan, conversion)
+        for problem in consistency.cut_problems(plan, conversion)
     ]
-    decoded = tiling.decoded_cores(plan, chunks)
-    missing = [] if decoded else [*tiling.undecoded_speech(plan, chunks), *tiling.decoded_twice(chunks)]
+    decoded = consistency.decoding_problems(plan, chunks)
     at = [(a - track.offset, b - track.offset) for word in words for a, b in heard_in(word)]
     speech, covered = coverage.covered(plan, at, gap_s=options.gap_s)
     audit = TrackAudit(
         track=plan.track,
         duration_s=seconds(plan.samples),
         tiled=not cut,
-        chunks=len(plan.cores) - len(decoded),
+        chunks=list(consistency.transcript_counts(plan, chunks).values()).count(1),
         planned=len(plan.cores),
         speech_s=seconds(speech),
         covered_s=seconds(covered),
     )
     return {
         "problems": [
-            *(f"track {plan.track}: {problem}" for problem in (*cut, *decoded, *missing)),
-            *times.track_problems(track, words),
+            *(f"track {plan.track}: {problem}" for problem in (*cut, *decoded)),
+            *consistency.track_problems(track, words),
         ],
         "tracks": [audit],
         "gaps": coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
@@ -174,17 +164,14 @@ def _look_at(
 
 
 def _place(track: TimelineTrack, *parts: Segment | FallbackSpan) -> dict[str, Any]:
-    """Return where parts of a track lie, from the start of the first, on the session's clock."""
-
-    def on_clock(time: float) -> float:
-        return seconds(track.offset + round(time * SAMPLE_RATE))
-
-    start, end = parts[0].start, max(part.end for part in parts)
-    return {"track": track.track, "start": on_clock(start), "end": on_clock(end)}
+    """Return the track of some parts, and their time in the session from the start of the first."""
+    times = {"start": parts[0].start, "end": max(part.end for part in parts)}
+    in_session = {name: seconds(track.offset + round(time * SAMPLE_RATE)) for name, time in times.items()}
+    return {"track": track.track, **in_session}
 
 
 def _languages(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[LanguageSpan]:
-    """Return the languages of a track's segments, neighbours of one language as one."""
+    """Return the languages of a track; consecutive segments of the same language are one span."""
     every = [(segment, chunk) for chunk in chunks for segment in chunk.segments]
     spans = []
     for language, group in groupby(every, key=lambda own: own[0].language or own[1].language):
@@ -195,7 +182,7 @@ def _languages(track: TimelineTrack, chunks: Sequence[ChunkTranscript]) -> list[
 
 
 def speaker_shares(transcript: Transcript, least: float) -> list[SpeakerShare]:
-    """Return how much each speaker says; whoever has less than the share ``least`` is doubtful."""
+    """Return the talk time of each speaker; a share of less than ``least`` is doubtful."""
     times = transcript.talk_time_ms()
     total = sum(times.values())
     said = Counter(word.speaker for segment in transcript.segments for word in segment.words)

@@ -1,4 +1,4 @@
-"""Where is speech without a word?"""
+"""Where is speech without words?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sessionscribe.core.units import SAMPLE_RATE, seconds
 
 
 def covered(plan: ChunkPlan, words: Sequence[Interval], *, gap_s: float) -> tuple[int, int]:
-    """Return how much speech a track has, and how much of it is in no gap between words, in samples."""
+    """Return the length of a track's speech, and of its speech outside gaps between words, in samples."""
     speech = united((span.start, span.stop) for span in plan.speech)
     return length(speech), length(speech) - sum(map(length, _gaps(plan, united(words), gap_s)))
 
@@ -27,37 +27,31 @@ def speech_gaps(
     gap_s: float,
     offset: int,
 ) -> list[SpeechGap]:
-    """Return the stretches between words in which there is more than ``gap_s`` seconds of speech.
+    """Return the gaps between words with more than ``gap_s`` seconds of speech.
 
-    Speech with pauses in it counts together: twenty shouts between two words are a gap, too. What a guard
-    removed counts as words here, since the transcript says why it is not there.
-
-    Args:
-        plan: where the track has speech.
-        chunks: the transcripts of its chunks.
-        words: of the track, in samples of the track, in any order.
-        gap_s: in seconds.
-        offset: of the track in its session, in samples.
+    Speech interrupted by pauses counts together: twenty shouts between two words are a gap. Removed words
+    count as words, since the transcript says why they are missing. ``words`` are in samples of the track,
+    which starts at ``offset`` of the session.
     """
     removed = [interval(part.start, part.end) for chunk in chunks for part in chunk.removed]
     again = united(interval(part.start, part.end) for chunk in chunks for part in chunk.redecoded)
     return [
         SpeechGap(
             track=plan.track,
-            start=seconds(offset + within[0][0]),
-            end=seconds(offset + within[-1][1]),
-            speech_s=seconds(length(within)),
-            decoded_again=bool(common(within, again)),
+            start=seconds(offset + gap[0][0]),
+            end=seconds(offset + gap[-1][1]),
+            speech_s=seconds(length(gap)),
+            decoded_again=bool(common(gap, again)),
         )
-        for within in _gaps(plan, united([*words, *removed]), gap_s)
+        for gap in _gaps(plan, united([*words, *removed]), gap_s)
     ]
 
 
-def _gaps(plan: ChunkPlan, taken: Sequence[Interval], gap_s: float) -> Iterator[list[Interval]]:
-    """Yield the speech between what is ``taken``, where it is more than ``gap_s`` seconds."""
+def _gaps(plan: ChunkPlan, words: Sequence[Interval], gap_s: float) -> Iterator[list[Interval]]:
+    """Yield the speech in each gap between words that has more than ``gap_s`` seconds of it."""
     speech = united((span.start, span.stop) for span in plan.speech)
-    starts = [start for start, _ in taken]
-    for _, between in groupby(outside(speech, taken), key=lambda piece: bisect(starts, piece[0])):
-        within = list(between)
-        if length(within) > gap_s * SAMPLE_RATE:
-            yield within
+    starts = [start for start, _ in words]
+    for _, between in groupby(outside(speech, words), key=lambda piece: bisect(starts, piece[0])):
+        gap = list(between)
+        if length(gap) > gap_s * SAMPLE_RATE:
+            yield gap

@@ -1,4 +1,4 @@
-"""What an audit found, in plain words: the lines that the status table and the exports show."""
+"""The findings of an audit as lines for the status table and the exports."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from sessionscribe.core.units import clock
 from sessionscribe.engines import prompts
 from sessionscribe.stages.transcribe.fallback import ECHO, MISLED
 
-AGREED = 0.6  # share of the votes from which the language is not in doubt
-CONFIDENT_VOTE = 0.8  # probability from which a single vote tells of another language
-MUCH_UNSURE = 0.05  # share of words in stretches of low probability that is worth a flag
+AGREED = 0.6
+"""Share of the votes from which the language is certain."""
+CONFIDENT_VOTE = 0.8
+"""Probability from which a single vote suggests another language."""
+MUCH_UNSURE = 0.05
+"""Share of words in passages of low probability from which there is a flag."""
 
 
 def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Conversion]) -> list[str]:
-    """Return a line for each kind of thing that deserves a second look."""
+    """Return a line for each kind of finding that deserves a second look."""
     several = len(conversions) > 1
     warnings = [
         f"track {conversion.track}: {warning}" if several else warning
@@ -45,12 +48,12 @@ def _flags(audit: Audit) -> Iterator[str]:
     yield from _language(audit.language)
     misled = sum(part.reason in (ECHO, MISLED) and part.winner == "second" for part in audit.redecoded)
     if misled:
-        yield f"hotwords misled the model in {counted(misled, 'window')}, decoded without them: use fewer"
+        yield f"hotwords misled the model in {counted(misled, 'window')} (decoded without them): use fewer"
     if audit.unused_prompt:
         yield prompts.no_room(audit.unused_prompt)
     for found in audit.speakers:
         if found.phantom:
-            yield f"speaker {found.speaker} has only {found.share:.1%} of the speech: perhaps nobody"
+            yield f"speaker {found.speaker} has only {found.share:.1%} of the speech: it may not be a person"
 
 
 def _language(language: LanguageAudit) -> Iterator[str]:

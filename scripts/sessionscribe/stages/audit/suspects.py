@@ -1,4 +1,4 @@
-"""What may be doubled, invented or misheard: repetitions, and stretches of low probability."""
+"""Which words may be invented or misheard: repetitions, and passages of low probability."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from sessionscribe.artifacts.merged import MergedWord
 from sessionscribe.core.repetition import runs
 from sessionscribe.core.text import join_words, normalised
 
-SMOOTH = 5  # words over which the probability is averaged
-FEWEST = 4  # words of a stretch that is worth naming
+SMOOTH = 5
+"""Words over which probabilities are averaged."""
+FEWEST = 4
+"""Words of the shortest passage that is listed."""
 
 
 def repeats(words: Sequence[MergedWord], *, most: int) -> list[Repeat]:
-    """Return where a track's words follow themselves more than ``most`` times (single ones: twice that)."""
-    texts = [normalised(word.text) for word in words]
+    """Return phrases that follow themselves more than ``most`` times (single words twice that)."""
     return [
         Repeat(
             track=words[run.first].track,
@@ -26,35 +27,28 @@ def repeats(words: Sequence[MergedWord], *, most: int) -> list[Repeat]:
             text=join_words(words[run.first : run.first + run.period]),
             times=run.times,
         )
-        for run in runs(texts, most=most)
+        for run in runs([normalised(word.text) for word in words], most=most)
     ]
 
 
 def unsure(words: Sequence[MergedWord], *, below: float) -> list[LowConfidence]:
-    """Return the stretches of a track in which words have a low probability, averaged over five of them.
-
-    Args:
-        words: of the track, in order.
-        below: the mean probability under which words are doubted.
-    """
+    """Return the passages of a track in which the moving average of probabilities is ``below`` a limit."""
     half = SMOOTH // 2
     means = [
         fmean(word.probability for word in words[max(0, i - half) : i + half + 1]) for i in range(len(words))
     ]
     found: list[LowConfidence] = []
-    for low, group in groupby(range(len(words)), key=lambda i: means[i] < below):
-        numbers = list(group)
-        if not low or len(numbers) < FEWEST:
-            continue
-        part = words[numbers[0] : numbers[-1] + 1]
-        found.append(
-            LowConfidence(
-                track=part[0].track,
-                start=part[0].start,
-                end=max(word.end for word in part),
-                words=len(part),
-                probability=round(fmean(word.probability for word in part), 4),
-                text=join_words(part),
+    for low, group in groupby(zip(means, words, strict=True), key=lambda pair: pair[0] < below):
+        part = [word for _, word in group]
+        if low and len(part) >= FEWEST:
+            found.append(
+                LowConfidence(
+                    track=part[0].track,
+                    start=part[0].start,
+                    end=max(word.end for word in part),
+                    words=len(part),
+                    probability=round(fmean(word.probability for word in part), 4),
+                    text=join_words(part),
+                )
             )
-        )
     return found

@@ -1,1 +1,1 @@
-"""Where tracks have speech, and where they are cut."""
+"""Speech detection, and the chunks of tracks."""

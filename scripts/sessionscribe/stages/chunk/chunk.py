@@ -1,9 +1,10 @@
-"""Where tracks are cut into chunks, and where they lie in their session."""
+"""chunk: cut tracks into chunks, and position tracks in their session."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,19 +33,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CROSSING = 0.4
-"""Share of a chunk's length within which a cut may move: cuts that move less than half of it cannot cross."""
+"""How far a cut may move, as a share of the chunk; below one half, cuts cannot cross."""
 UNHEARD_S = 0.1
-"""From here on (in seconds) a hole between two slices of a stream is a gap; encoders leave less."""
+"""Shortest hole between two slices of a stream that is a gap; encoders leave shorter ones."""
 OVERLAP_S = 1.0
-"""Slices of a stream may begin so much before the end of the one in front (in seconds)."""
+"""How much a slice of a stream may overlap the previous one."""
 LONGEST_GAP_S = 6 * 3600
-"""A longer gap by a stream's clock (in seconds) is taken for another clock."""
+"""Longest gap by a stream's clock; a longer one means that the clock has changed."""
 SMOOTHED_FRAMES = 5
-"""Frames of energy that are averaged where a cut is forced (160 ms: about a syllable)."""
+"""Frames whose energy is averaged to place a forced cut (160 ms, about a syllable)."""
 
 
 def chunk_files(plans: Iterable[ChunkPlan], folder: Path) -> list[Path]:
-    """Return the transcripts of all chunks of these tracks, which lie in the folder named by their key."""
+    """Return the paths of the transcripts of all chunks of some tracks, in the folder of their key."""
     return [folder / f"{plan.track}.{index:04d}.json" for plan in plans for index in range(len(plan.cores))]
 
 
@@ -58,24 +59,23 @@ def plan_chunks(
     output: Path,
     length_s: float | None = None,
 ) -> ChunkPlan:
-    """Find the speech in a track, cut it into chunks and write the plan.
+    """Detect the speech of a track, cut it into chunks and write the plan.
 
-    The cores tile the track exactly. A cut lies within `options.search_s` of the place that makes the chunks
-    equally long (and within 0.4 of a chunk), at the centre of the longest pause there if that is at least
-    `options.min_silence_s` long, else where the track is quietest. With more chunks than samples some cores
-    are empty.
+    Chunks tile the track exactly. Each cut is within `options.search_s` (and 0.4 chunks) of the place that
+    makes chunks equally long: at the centre of the longest pause of at least `options.min_silence_s`, or else
+    at the quietest place.
 
     Args:
         audio: the track, 16 kHz mono.
         session: name of the session.
         track: name of the track.
-        chunks: number of cores, from `chunk_count`; 1 for a part of a live session.
+        chunks: number of chunks, from `chunk_count`; 1 for a part of a live session.
         options: lengths in seconds.
         output: the plan to write.
-        length_s: how long the track was taken to be, in seconds, when its chunks were counted.
+        length_s: the length for which chunks were counted, in seconds.
 
     Raises:
-        UserError: the audio is missing or damaged, or so much longer or shorter that it has other chunks.
+        UserError: the audio is missing or damaged, or its length requires another number of chunks.
     """
     if length_s is not None:
         with open_audio(audio) as file:
@@ -98,7 +98,7 @@ def plan_chunks(
 
 
 def place_cuts(found: Scan, chunks: int, options: Chunk) -> list[tuple[int, CutKind]]:
-    """Return the `chunks - 1` cuts of a track, in order: where (in samples) and of which kind."""
+    """Return the position (in samples) and kind of the `chunks - 1` cuts of a track."""
     silences = outside([(0, found.samples)], [(span.start, span.stop) for span in found.voiced])
     reach = min(options.search_s * SAMPLE_RATE, CROSSING * found.samples / chunks)
     cuts: list[tuple[int, CutKind]] = []
@@ -114,14 +114,14 @@ def place_cuts(found: Scan, chunks: int, options: Chunk) -> list[tuple[int, CutK
 
 
 def _pause(silences: list[Interval], target: int, min_silence_s: float) -> int | None:
-    """Return the centre of the longest pause, of equally long ones the nearest; None if all are too short."""
+    """Return the centre of the longest (then nearest) pause; None if all are too short."""
     least = min_silence_s * SAMPLE_RATE
     centres = {(start + stop) // 2: stop - start for start, stop in silences if stop - start >= least}
     return min(centres, key=lambda centre: (-centres[centre], abs(centre - target)), default=None)
 
 
 def _quietest(energy: NDArray[np.float32], target: int, low: int, high: int) -> int:
-    """Return the centre of the quietest frame with its centre in `[low, high]`; without one, `target`."""
+    """Return the centre of the quietest frame centred in `[low, high]`, or `target` if there is none."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     first = max(0, math.ceil((low - FRAME // 2) / FRAME))
@@ -136,7 +136,7 @@ def _quietest(energy: NDArray[np.float32], target: int, low: int, high: int) -> 
 
 
 def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[PlannedChunk]:
-    """Return the cores between the cuts, which tile `[0, samples)`."""
+    """Return the chunks between cuts, which tile `[0, samples)`."""
     ends: list[tuple[int, CutKind]] = [(0, "edge"), *cuts, (samples, "edge")]
     return [
         PlannedChunk(index=index, start=start, stop=stop, start_cut=start_cut, stop_cut=stop_cut)
@@ -146,10 +146,10 @@ def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[PlannedChunk]:
 
 @dataclass
 class _Line:
-    """The parts of a live session, one after the other, with the gaps between them.
+    """The parts of a live session one after the other, with gaps between them.
 
-    A gap is as long as the clock of the recorder's stream says, where the part behind it is a slice of one;
-    else as long as what is missing is known to be, or as the parts usually are (``usual``, in samples).
+    The length of a gap follows from the stream's clock if the next part is a slice of a stream. Otherwise it
+    is the known length of the missing audio, or the usual length of parts (``usual``, in samples).
     """
 
     usual: Samples
@@ -159,11 +159,11 @@ class _Line:
     position: Samples = 0
 
     def lack(self, reason: str, length: Samples = 0) -> None:
-        """Note that something is missing here, of a length in samples if that is known."""
+        """Add missing audio to the gap, with its length in samples if known."""
         self.open.append((reason, length or self.usual))
 
     def close(self, stop: Samples | None = None) -> None:
-        """End the gap here, or at a time in samples; what is missing shares it in proportion."""
+        """End the gap, at ``stop`` if given; missing pieces share its length in proportion."""
         lengths = [length for _, length in self.open]
         room = sum(lengths) if stop is None else max(0, stop - self.position)
         if not self.open and room > UNHEARD_S * SAMPLE_RATE:
@@ -179,7 +179,7 @@ class _Line:
         self.open = []
 
     def add(self, track: Conversion, speaker: str | None, origin: Samples | None) -> None:
-        """Put a part behind what is there; ``origin`` is where the stream that it is a slice of begins."""
+        """Append a part; ``origin`` is the start of the stream of which it is a slice."""
         own = None if origin is None else track.starts_s
         starts = None if own is None else (origin or 0) + round(own * SAMPLE_RATE)
         ahead_s = math.inf if starts is None else (starts - self.position) / SAMPLE_RATE
@@ -193,10 +193,9 @@ class _Line:
 def _live_line(
     rows: list[tuple[Conversion, int | None, str | None]], headers: Mapping[str, int | None]
 ) -> _Line:
-    """Return where the parts of a live session lie."""
+    """Return the positions of the parts of a live session."""
     rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
-    lengths = sorted(track.samples for track, _, _ in rows if not track.missing)
-    line = _Line(lengths[(len(lengths) - 1) // 2] if lengths else 0)
+    line = _Line(usual=statistics.median_low([t.samples for t, _, _ in rows if not t.missing] or [0]))
     following = min((part for _, part, _ in rows if part is not None), default=0)
     offsets: dict[int | None, Samples] = {}
     for track, part, speaker in rows:
@@ -224,20 +223,19 @@ def build_timeline(
     headers: list[int | None] | None = None,
     output: Path,
 ) -> Timeline:
-    """Put the tracks of a session on one clock and write that down.
+    """Position the tracks of a session and write the timeline.
 
-    The track of a recording, and all tracks of a session of tracks, begin at 0. The parts of a live session
-    follow one another by number (parts without a number come last, as given). A missing number, or a part
-    that is unusable, is a gap, of the parts' median length if its own is unknown. A live session
-    begins with its lowest number: some recorders count on from an earlier session.
+    Tracks start at 0, but the parts of a live session follow one another by number (those without a number
+    come last). A missing number or an unusable part is a gap, of the median length of parts if its own is
+    unknown. A live session starts with its lowest number, since some recorders continue counting.
 
     Args:
         session: name of the session.
         layout: layout of the session.
-        conversions: its converted tracks.
-        parts: the number of each track's part in a live session, else None.
-        speakers: who is to be heard on each track, where that is known.
-        headers: the number of the part that has the header of the stream that each track is a slice of.
+        conversions: the converted tracks.
+        parts: for each track of a live session, its part number.
+        speakers: for each track, its speaker if known.
+        headers: for each slice of a stream, the number of the part that has the stream's header.
         output: the timeline to write.
     """
     rows = list(zip(conversions, parts, speakers, strict=True))

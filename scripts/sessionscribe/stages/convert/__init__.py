@@ -1,1 +1,1 @@
-"""Recordings to 16 kHz mono FLAC."""
+"""Conversion of recordings to 16 kHz mono FLAC."""

@@ -1,4 +1,4 @@
-"""From any recording to 16 kHz mono FLAC, in one pass and little memory."""
+"""convert: from any recording to 16 kHz mono FLAC, in one pass and little memory."""
 
 from __future__ import annotations
 
@@ -37,24 +37,23 @@ def convert_audio(
 ) -> Conversion:
     """Convert a recording to 16 kHz mono 16-bit FLAC; the same recording and options give the same bytes.
 
-    Times stay those of a player: late sound and holes in the timestamps of more than 50 ms become silence.
-    What is wrong with the recording but can be lived with (clipping, samples that are no numbers, damaged
-    packets, holes, channels that cancel out) is counted, logged and listed in the record.
+    Times are those of a player: sound that starts late and holes of more than 50 ms in the timestamps become
+    silence. Harmless defects (clipping, invalid samples, damaged packets, holes, channels that cancel out)
+    are logged and noted in the record.
 
     Args:
         ingest: the recording.
-        options: which audio stream and channel to take.
-        audio: the FLAC to write.
-        record: what was done, to write beside it, after it.
-        reading: how remote recordings are read, and how much sound there may be.
-        live: whether it is a part of a live session: one that was cut off is used as far as it goes, and one
-            that is unusable is a gap.
-        header: source and checksum of the part with the header of the stream that it is a slice of, if it is.
-        log: takes a line of text for the log.
+        options: the audio stream and channel to use.
+        audio: the FLAC file to write.
+        record: the record to write after it.
+        reading: how remote recordings are read, and limits.
+        live: whether this is a part of a live session, which may be truncated or unusable.
+        header: for a slice of a stream, source and checksum of the part that has the stream's header.
+        log: receives lines for the log.
 
     Raises:
-        UserError: the recording is not there, has changed, cannot be opened or decoded, has no such stream or
-            channel, or was cut off more than 2 s and 2 % before its end.
+        UserError: the recording is missing, has changed, cannot be decoded, lacks the stream or channel, or
+            is truncated by more than 2 s and 2 %.
     """
     reading = reading or settings.Ingest()
     try:
@@ -94,7 +93,7 @@ def _convert(
 ) -> Conversion:
     times_count = False
     if header is not None:
-        source, times_count = stream_parts.headed(source, stream_parts.header_of(header))
+        source, times_count = stream_parts.with_header(source, stream_parts.header_of(header))
     with media.open_media(source) as container:
         streams = media.audio_streams(container, source)
         number, choice = media.choose_stream(streams, options.audio_stream, source)
@@ -106,7 +105,7 @@ def _convert(
         log(f"{visible(str(source))}: {choice} ({described}), channel: {channel}")
         declared = containers.declared_duration(container, streams[number], source)
         auto, _ = media.choose_stream(streams, "auto", source)
-        # The manifest knows how long one stream is; another one may be shorter.
+        # The duration in the manifest is that of stream `auto`; others may be shorter.
         expected = ingest.duration_s if number == auto else min(declared or math.inf, ingest.duration_s)
     decode = functools.partial(Reader, source, number, expected, limits)
     reader, mono = decode(), Mono(options.channel, source)
@@ -157,7 +156,7 @@ def _convert(
 
 
 def _write_missing(ingest: Ingest, audio: Path, why: str) -> Conversion:
-    """Write one sample of silence in place of an unusable part, and return why it is missing."""
+    """Write one sample of silence for an unusable part; ``why`` says why it is missing."""
     import numpy as np  # noqa: PLC0415 -- heavy
 
     with files.atomic_path(audio) as temporary, FlacWriter(temporary) as writer:
@@ -176,7 +175,7 @@ def _write_missing(ingest: Ingest, audio: Path, why: str) -> Conversion:
 
 
 def _other_streams_reach(source: Source, time_s: float) -> bool:
-    """Return whether the recording has video or subtitles later than `time_s`, so that it is whole."""
+    """Return whether video or subtitles continue beyond `time_s`, so that the recording is complete."""
     import av  # noqa: PLC0415 -- heavy
 
     with media.open_media(source) as container:
@@ -195,7 +194,7 @@ def _other_streams_reach(source: Source, time_s: float) -> bool:
 
 
 def _write(reader: Reader, mono: Mono, target: Path) -> FlacWriter:
-    """Write what a recording holds as FLAC."""
+    """Write a recording as mono FLAC."""
     with FlacWriter(target) as writer:
         for rate, block in reader.blocks():
             writer.write(rate, mono(rate, block))

@@ -1,4 +1,4 @@
-"""From any number of channels to one, and what is wrong with its level."""
+"""Mix channels to one, and measure and correct its level."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 FULL_SCALE = 32_767 / 32_768
 CLIPPED_SHARE = 1e-4
-"""From this share of clipped samples on, the recording is flagged."""
+"""Share of clipped samples from which there is a warning."""
 FRAME_S = 0.032
 LOUDEST = 32
-"""A recording is as loud as so many of its frames are at least (1 s): a slammed door does not count."""
+"""The level of a recording is that of its loudest frames (1 s in all), so a slammed door does not count."""
 QUIET_DB, WANTED_DB = -45.0, -25.0
-"""Below the first level (of full scale, mean square) speech is lost: it is amplified to the second."""
+"""Recordings below the first level (relative to full scale) lose speech; they are amplified to the second."""
 HUGE = 1e15
-"""Larger numbers are no sound, and their squares no numbers."""
+"""Larger values are clipped, since their squares overflow."""
 LOUDEST_PEAK = 2.0
-"""Samples that reach further beyond full scale were never meant for it: they are brought back into it."""
+"""Recordings with a larger peak were not scaled to full scale, and are scaled down."""
 HUM_HZ = 200
-"""Below this frequency speech can be done without."""
+"""Frequency below which speech has nothing essential."""
 HUM_SHARE = 0.75
-"""From this share of the power on, hum, rumble or a constant offset keeps speech from being found."""
+"""Share of the power from which hum, rumble or a constant offset keeps speech from being detected."""
 CANCELLED_SHARE = 0.01
-"""Below this share of the channels' power in their mean, the channels cancel out."""
+"""Channels cancel each other out if their mean has less than this share of their power."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What is done to samples before they are rounded: hum is filtered out, then they are multiplied."""
+    """A correction of samples before they are rounded: a high-pass filter, then a gain."""
 
     filtered: bool = False
     gain: float = 1.0
@@ -43,7 +43,7 @@ class Correction:
 
 @dataclass
 class Mono:
-    """Turns blocks of any number of channels into one channel, and measures what is wrong with them."""
+    """Mixes blocks of samples to one channel, and measures their defects."""
 
     channel: int | Literal["mix"]
     path: Source
@@ -60,10 +60,10 @@ class Mono:
     frames: int = 0
     _loudest: NDArray[np.float32] | None = None
     _filters: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
-    """By sample rate: the sections of a high-pass filter, and what they remember."""
+    """The sections and state of the high-pass filter, by sample rate."""
 
     def __call__(self, rate: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `block` [channels, n] of a sample rate in Hz as [1, n] within full scale."""
+        """Return a block [channels, n] with a sample rate in Hz as [1, n] within full scale."""
         import numpy as np  # noqa: PLC0415 -- heavy
 
         if self.channel != "mix":
@@ -90,7 +90,7 @@ class Mono:
         return np.clip(mixed, np.float32(-1), np.float32(1))
 
     def _mix(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the mean of the channels, or where they cancel each other out, one of them."""
+        """Return the mean of the channels, or one of them if they cancel each other out."""
         import numpy as np  # noqa: PLC0415 -- heavy
 
         powers = np.einsum("cn,cn->c", block, block)
@@ -134,21 +134,18 @@ class Mono:
 
     @property
     def level_db(self) -> float:
-        """The level that the loudest second reaches, in dB of full scale; minus infinity of silence.
-
-        Single noises and a constant offset do not count.
-        """
-        # Of less than 10 s, a tenth has to do.
+        """The level of the loudest second in dB of full scale, without constant offset; -inf for silence."""
+        # A tenth of recordings shorter than 10 s.
         least = max(1, min(LOUDEST, self.frames // 10))
         power = 0.0 if self._loudest is None or not self.frames else float(self._loudest[-least:][0])
         return 10 * math.log10(power) if power > 0 else -math.inf
 
     @property
     def needed(self) -> Correction:
-        """What has to be done to the samples for speech to be found; without hum the level is another."""
+        """The correction that speech detection needs; the level is measured again without hum."""
         if self.correction.gain != 1:
             return self.correction
-        # All in all, and for most of the time: a slammed door does not count.
+        # In total and most of the time, so a slammed door does not count.
         hums = self.hum > HUM_SHARE * self.power and 2 * self.humming > self.frames
         if hums and not self.correction.filtered:
             return Correction(filtered=True)

@@ -1,5 +1,5 @@
-"""Names and people's corrections, laid over the transcript.
+"""Names and a person's corrections.
 
-``table`` is the file of corrections. ``places`` finds with ``locate`` where its lines belong, ``names`` who
-is called what; ``apply`` applies them (``retime``: words, ``turns``: who speaks when).
+``table`` is the corrections file. ``places`` finds the words that a row changes (with ``locate``), ``names``
+resolves the names of speakers, and ``apply`` applies it all (``retime`` to words, ``turns`` to turns).
 """

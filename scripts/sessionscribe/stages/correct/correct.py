@@ -1,7 +1,6 @@
-"""The transcript as people read it: names in place of labels, and corrections, laid over what was heard.
+"""correct: the transcript with names and corrections.
 
-What the machine made stays beside it, unchanged: corrections live as long as the words that they are about,
-whatever is transcribed again.
+The machine-made transcript stays beside it, so corrections survive another transcription.
 """
 
 from __future__ import annotations
@@ -25,30 +24,33 @@ def correct_transcript(
     output: Path,
     report: Path,
 ) -> list[str]:
-    """Write the transcript with names and corrections, and what became of each correction.
+    """Write the transcript with names and corrections, and the state of each correction.
 
     Args:
-        transcript: what was said, by speaker label.
-        names: who is who in this session, if that was looked for.
-        labels: names of labels in all sessions; ``names`` go before them.
-        edits: the corrections file, if there is one.
-        settings: by what names were found, by stage, to say in the transcript.
-        output: the file to write the transcript to.
-        report: the file to write what became of the corrections to.
+        transcript: the machine-made transcript, with labels.
+        names: the names found for this session; they take precedence over ``labels``.
+        labels: names by label, from the settings.
+        edits: the corrections file.
+        settings: the settings of naming by stage, to be noted in the transcript.
+        output: the transcript to write.
+        report: the states of the corrections to write.
 
     Returns:
-        What a reader should know: corrections that have no place.
+        Warnings about corrections without a place.
 
     Raises:
-        UserError: the corrections file cannot be understood.
+        UserError: the corrections file is invalid.
     """
     laid = lay_over(transcript, names, labels, edits)
-    flags = remarks(laid)
+    flags = []
+    if count := sum(found.state == "open" for found in laid.corrections):
+        what = "1 correction has no place" if count == 1 else f"{count} corrections have no place"
+        flags = [f"{what} (sessionscribe correct {transcript.session} --list)"]
     made = transcript.made and transcript.made.model_copy(
         update={"settings": {**transcript.made.settings, **settings}}
     )
-    flagged = laid.transcript.model_copy(update={"flags": [*transcript.flags, *flags], "made": made})
-    flagged.write(output)
+    changes = {"flags": [*transcript.flags, *flags], "made": made}
+    laid.transcript.model_copy(update=changes).write(output)
     Corrections(session=transcript.session, corrections=laid.corrections).write(report)
     return flags
 
@@ -56,19 +58,10 @@ def correct_transcript(
 def lay_over(
     transcript: Transcript, names: Names | None, labels: Mapping[str, str], edits: Path | None
 ) -> Overlaid:
-    """Return a transcript with names and corrections, as `correct_transcript` writes it.
+    """Return a transcript with names and corrections.
 
     Raises:
-        UserError: the corrections file cannot be understood.
+        UserError: the corrections file is invalid.
     """
     called = {**labels, **(names.by_label() if names else {})}
     return overlay(transcript, called, table.read(edits) if edits else [])
-
-
-def remarks(laid: Overlaid) -> list[str]:
-    """Return what a reader should know of the corrections."""
-    count = sum(found.state == "open" for found in laid.corrections)
-    if not count:
-        return []
-    what = "1 correction has no place" if count == 1 else f"{count} corrections have no place"
-    return [f"{what} (sessionscribe correct {laid.transcript.session} --list)"]

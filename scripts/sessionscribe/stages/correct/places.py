@@ -1,29 +1,30 @@
-"""Where in a transcript the lines of a corrections file belong.
+"""Find the words that the rows of a corrections file change.
 
-Every line is looked up by itself in the transcript as the machine made it, so that their order does not
-matter. A line whose words are not there any more has no place; nothing is guessed.
+Every row is looked up by itself in the uncorrected transcript, so the order of rows does not matter. A row
+whose words are no longer there has no place.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from sessionscribe.core.tokens import alike, atoms
+from sessionscribe.core.errors import visible
+from sessionscribe.core.tokens import atoms
 from sessionscribe.core.units import exact_clock
-from sessionscribe.stages.correct.locate import Words
+from sessionscribe.stages.correct.locate import Words, tokens
 from sessionscribe.stages.correct.table import Edit
 
-BETWEEN = " … "  # in `was` of a long stretch: what is left out
+BETWEEN = " … "
+"""Stands for the middle of a long passage in ``was``."""
 State = Literal["applied", "fulfilled", "open"]
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An edit and the half-open ranges of words that it changes, by their number in the transcript."""
+    """An edit and the ranges of words, ``[start, stop)``, that it changes."""
 
     edit: Edit
     state: State
@@ -32,84 +33,67 @@ class Placed:
 
 
 def place(words: Words, edits: Sequence[Edit]) -> list[Placed]:
-    """Return where each edit of words and speakers belongs, in the order given; ``name`` is not looked up.
+    """Return the places of edits, in the order given; edits of kind ``name`` stay open.
 
-    Edits that want different things of the same words all have no place, but for narrower stretches of
-    speakers within wider ones, and for single places against ``everywhere``.
+    Contradictory edits are all open. A speaker's passage within a longer one takes precedence, and so does
+    an edit with a time over one that applies everywhere, and of these, one of a longer phrase.
     """
-    found = [_placed(words, edit) for edit in edits]
-    found = _without_conflicts(found)
-    single = [placed for placed in found if placed.edit.edit == "words" and not is_general(placed.edit)]
-    taken = [range_ for placed in single for range_ in placed.ranges]
-    general: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for number, placed in enumerate(found):
-        if is_general(placed.edit):
-            general[tuple(alike(atom) for atom in atoms(placed.edit.was))].append(number)
-    for was in sorted(general, key=lambda was: (-len(was), was)):  # what is said of more words goes first
-        numbers = sorted(general[was], key=lambda n: (found[n].edit.line, n))
-        for number, placed in zip(
-            numbers, _of_same(words, [found[n].edit for n in numbers], taken), strict=True
-        ):
-            found[number] = placed
-            taken += placed.ranges
+    found = _without_conflicts([_placed(words, edit) for edit in edits])
+    taken = [range_ for placed in found if placed.edit.edit == "words" for range_ in placed.ranges]
+    general = {n: tokens(edit.was) for n, edit in enumerate(edits) if is_general(edit)}
+    for n in sorted(general, key=lambda n: (-len(general[n]), general[n], edits[n].line, n)):
+        rivals = [edits[m] for m in general if general[m] == general[n] and edits[m].now != edits[n].now]
+        if rivals:
+            found[n] = contradicted(edits[n], rivals)
+        else:
+            found[n] = _place_everywhere(words, edits[n], taken)
+            taken += found[n].ranges
     return found
 
 
-def _of_same(words: Words, edits: Sequence[Edit], taken: Sequence[tuple[int, int]]) -> list[Placed]:
-    """Return where edits belong that say of the same words what they are everywhere."""
-    if len({edit.now for edit in edits}) > 1:
-        return [
-            Placed(edit, "open", reason=f"contradicts line {min(o.line for o in edits if o.now != edit.now)}")
-            for edit in edits
-        ]
-    first = _everywhere(words, edits[0], taken)
-    again: State = "fulfilled" if first.state == "applied" else first.state
-    return [first, *(Placed(edit, again, reason=first.reason) for edit in edits[1:])]
-
-
 def is_general(edit: Edit) -> bool:
-    """Return whether an edit holds everywhere."""
+    """Return whether an edit replaces words wherever they occur."""
     return edit.edit == "words" and edit.start is None
 
 
+def contradicted(edit: Edit, rivals: Sequence[Edit]) -> Placed:
+    """Return an edit as open because of others."""
+    rival = min(rivals, key=lambda rival: rival.line)
+    return Placed(edit, "open", reason=f"contradicts {rival.called}")
+
+
 def _placed(words: Words, edit: Edit) -> Placed:
-    if edit.edit == "words":
-        return Placed(edit, "open") if is_general(edit) else _place_words(words, edit)
     if edit.edit == "speaker":
         return _place_speaker(words, edit)
-    return Placed(edit, "open")
+    if edit.edit == "name" or is_general(edit):
+        return Placed(edit, "open")
+    return _place_words(words, edit)
 
 
 def _place_words(words: Words, edit: Edit) -> Placed:
-    was, now, before, after = (
-        [alike(atom) for atom in atoms(text)] for text in (edit.was, edit.now, edit.before, edit.after)
-    )
-    there = words.find(was, before, after, edit.start)
-    done = None if was == now else words.find(now, before, after, edit.start)
-    if there and (done is None or (there.misses, there.distance) <= (done.misses, done.distance)):
-        ranges = ((there.start, there.stop),)
-        if was == now and words.text(there.start, there.stop) == atoms(edit.now):
-            return Placed(edit, "fulfilled", ranges)
-        return Placed(edit, "applied", ranges)
-    if done:
-        return Placed(edit, "fulfilled", ((done.start, done.stop),))
-    what = f"`{edit.was}` is" if edit.was else "the words around it are"
+    was, now, before, after = map(tokens, (edit.was, edit.now, edit.before, edit.after))
+    old = words.find(was, before, after, edit.start)
+    new = None if was == now else words.find(now, before, after, edit.start)
+    deletes_blindly = not (now or before or after)  # any gap looks as if the words had been deleted
+    if old and (
+        new is None or deletes_blindly or (old.misses, old.distance_s) <= (new.misses, new.distance_s)
+    ):
+        same = was == now and words.text(old.start, old.stop) == atoms(edit.now)
+        return Placed(edit, "fulfilled" if same else "applied", ((old.start, old.stop),))
+    if new:
+        return Placed(edit, "fulfilled", ((new.start, new.stop),))
+    what = f"`{visible(edit.was)}` is" if edit.was else "the words around it are"
     return Placed(edit, "open", reason=f"{what} no longer at {exact_clock(edit.start)}")
 
 
 def _place_speaker(words: Words, edit: Edit) -> Placed:
-    before, after = ([alike(atom) for atom in atoms(text)] for text in (edit.before, edit.after))
     head, _, tail = edit.was.partition(BETWEEN)
-    first = [alike(atom) for atom in atoms(head)]
-    found: list[int] = []
-    if first:
-        start = words.find(first, before, [] if tail else after, edit.start)
-        stop = start
-        if start and tail:
-            last = [alike(atom) for atom in atoms(tail)]
-            stop = words.find(last, [], after, edit.end, ends=True)
-        if start and stop and start.start < stop.stop:
-            found = list(range(start.start, stop.stop))
+    before, after = tokens(edit.before), tokens(edit.after)
+    start = words.find(tokens(head), before, [] if tail else after, edit.start) if tokens(head) else None
+    stop = words.find(tokens(tail), [], after, edit.end, ends=True) if start and tail else start
+    found: Sequence[int] = ()
+    if start and stop:
+        found = range(start.start, stop.stop)
     if not found and edit.start is not None and edit.end is not None:
         found = words.between(edit.start, edit.end, edit.speaker)
     if not found:
@@ -118,65 +102,55 @@ def _place_speaker(words: Words, edit: Edit) -> Placed:
 
 
 def _ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield ascending numbers as half-open ranges."""
+    """Yield the ranges ``[start, stop)`` of ascending numbers."""
     breaks = [0, *(i for i, (a, b) in enumerate(pairwise(numbers), 1) if b != a + 1), len(numbers)]
     for first, last in pairwise(breaks):
         yield numbers[first], numbers[last - 1] + 1
 
 
-def _everywhere(words: Words, edit: Edit, taken: Sequence[tuple[int, int]]) -> Placed:
-    was, now = ([alike(atom) for atom in atoms(text)] for text in (edit.was, edit.now))
-    free = [
+def _place_everywhere(words: Words, edit: Edit, taken: Sequence[tuple[int, int]]) -> Placed:
+    was, now = tokens(edit.was), tokens(edit.now)
+    free = tuple(
         (start, stop)
         for start, stop in words.all_of(was)
         if words.text(start, stop) != atoms(edit.now) and not any(a < stop and start < b for a, b in taken)
-    ]
+    )
     if free:
-        return Placed(edit, "applied", tuple(free))
-    if (now and any(True for _ in words.all_of(now))) or any(True for _ in words.all_of(was)):
+        return Placed(edit, "applied", free)
+    if any(next(words.all_of(pattern), None) for pattern in (was, now) if pattern):
         return Placed(edit, "fulfilled")
-    return Placed(edit, "open", reason=f"`{edit.was}` is nowhere in the transcript")
+    return Placed(edit, "open", reason=f"`{visible(edit.was)}` is nowhere in the transcript")
 
 
-def _without_conflicts(found: list[Placed]) -> list[Placed]:
-    """Take their places from edits that contradict one another; of equal ones, the first keeps it."""
+def _without_conflicts(found: Sequence[Placed]) -> list[Placed]:
+    """Return contradictory edits as open, and edits that repeat another one as fulfilled."""
     result = list(found)
-    for kind in ("words", "speaker"):
-        active = [
-            (range_, number)
-            for number, placed in enumerate(found)
-            if placed.edit.edit == kind and placed.state == "applied"
-            for range_ in placed.ranges
-        ]
-        active.sort()
-        for position, ((start, stop), number) in enumerate(active):
-            for (other_start, other_stop), other in active[position + 1 :]:
-                if other_start > stop:
-                    break
-                mine, others = found[number], found[other]
-                if number == other or not _clash(mine, (start, stop), others, (other_start, other_stop)):
-                    continue
-                if (start, stop) == (other_start, other_stop) and mine.edit.now == others.edit.now:
-                    later = max(number, other, key=lambda n: (found[n].edit.line, n))
-                    result[later] = replace(found[later], state="fulfilled", ranges=())
-                    continue
-                for one, against in ((number, others), (other, mine)):
-                    reason = f"contradicts {against.edit.called}"
-                    result[one] = Placed(found[one].edit, "open", reason=reason)
+    active = sorted(
+        (placed.edit.edit, range_, number)
+        for number, placed in enumerate(found)
+        if placed.state == "applied"
+        for range_ in placed.ranges
+    )
+    for position, (kind, one, number) in enumerate(active):
+        for other_kind, two, other in active[position + 1 :]:
+            if other_kind != kind or two[0] > one[1]:
+                break
+            mine, others = found[number].edit, found[other].edit
+            if number == other or not _clash(mine, one, others, two):
+                continue
+            if one == two and mine.now == others.now:
+                later = max(number, other, key=lambda n: (found[n].edit.line, n))
+                result[later] = replace(found[later], state="fulfilled", ranges=())
+            else:
+                result[number], result[other] = contradicted(mine, [others]), contradicted(others, [mine])
     return result
 
 
-def _clash(one: Placed, mine: tuple[int, int], two: Placed, others: tuple[int, int]) -> bool:
-    """Return whether two edits of a kind want the same words; ``mine`` begins first, or ends first."""
-    if mine[0] == mine[1] or others[0] == others[1]:  # added words: they have an order only by time
-        if mine == others:
-            return one.edit.start == two.edit.start
-        return mine[0] < others[0] < mine[1]
-    if others[0] >= mine[1]:
+def _clash(mine: Edit, one: tuple[int, int], others: Edit, two: tuple[int, int]) -> bool:
+    """Return whether two edits of a kind want the same words; range ``one`` sorts before ``two``."""
+    if one == two and one[0] == one[1]:  # additions in one gap are in the order of their times
+        return mine.start == others.start
+    if not (one[0] < two[1] and two[0] < one[1]):
         return False
-    if one.edit.edit == "speaker":
-        within = (mine[0] <= others[0] and others[1] <= mine[1]) or (
-            others[0] <= mine[0] and mine[1] <= others[1]
-        )
-        return one.edit.now != two.edit.now and (mine == others or not within)
-    return True
+    nested = one != two and (one[0] == two[0] or two[1] <= one[1])
+    return mine.edit == "words" or (mine.now != others.now and not nested)

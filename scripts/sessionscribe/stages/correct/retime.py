@@ -1,28 +1,27 @@
-"""New words in the place of others: which stay, and when the others are said."""
+"""Replace and add words: unchanged words keep their times, new ones share the time that is free."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sessionscribe.artifacts.transcript import SpokenWord
 from sessionscribe.core.text import spaced
 from sessionscribe.core.tokens import alike, atoms
 
-ADDED_S = 0.4  # how long an added word is taken to be, where there is room
+ADDED_S = 0.4
+"""How long an added word lasts where there is room."""
 
 
-@dataclass(frozen=True)
-class Rewritten:
-    """A word of the result and the word of the transcript (by number) that it stands for or stands by."""
+class Retimed(NamedTuple):
+    """A new word and the number of the old word that it replaces or follows."""
 
     word: SpokenWord
     origin: int
 
 
-@dataclass(frozen=True)
-class _Source:
-    """An atom of the transcript: a share of its word's time."""
+class _Token(NamedTuple):
+    """A token with its share of the time of word ``origin``."""
 
     text: str
     start: float
@@ -30,59 +29,62 @@ class _Source:
     origin: int
 
 
-def rewritten(
+def retimed(
     words: Sequence[SpokenWord], start: int, stop: int, now: Sequence[str], *, language: str
-) -> list[Rewritten]:
-    """Return the words that ``words[start:stop]``, which are not none, become when they are to read ``now``.
+) -> list[Retimed]:
+    """Return the words that replace ``words[start:stop]``, of which there is at least one.
 
-    Words that both have keep their time; others share the time of those that they stand for, by letters.
-    Spaces are as ``language`` has them, but for the first one, which stays.
+    Words that stay keep their time; others share the time of those that they replace, by length.
+
+    Args:
+        words: all words.
+        start: the first word to replace.
+        stop: the word after the last one.
+        now: the new tokens.
+        language: decides where spaces are.
     """
     from rapidfuzz.distance import Levenshtein  # noqa: PLC0415
 
-    sources = [source for number in range(start, stop) for source in _sources(words[number], number)]
-    if not sources:  # words without any text
-        sources = [_Source("", words[start].start, words[stop - 1].end, start)]
-    found: list[Rewritten] = []
-    old, new = [alike(source.text) for source in sources], [alike(text) for text in now]
-    for code in Levenshtein.opcodes(old, new):
-        own, texts = sources[code.src_start : code.src_end], now[code.dest_start : code.dest_end]
-        if len(own) == len(texts):
-            pairs = zip(own, texts, strict=True)
-            found += [_one(words, s.origin, text, s.start, s.end) for s, text in pairs]
-        elif texts:
-            since, until = _span(sources, code.src_start, code.src_end)
-            origins = own or [sources[max(0, code.src_start - 1)]]
-            for number, (text, a, b) in enumerate(_shared(texts, since, until)):
-                origin = origins[number * len(origins) // len(texts)].origin
-                found.append(_one(words, origin, text, a, b))
-    before = ""
-    for number, item in enumerate(found):
-        if before and item.word.text != words[item.origin].text:
-            space = spaced(before, item.word.text, language)
-            found[number] = replace(item, word=item.word.model_copy(update={"space": space}))
-        before = item.word.text
-    return found
+    old = [
+        _Token(*share, number)
+        for number in range(start, stop)
+        for share in _shares(atoms(words[number].text), words[number].start, words[number].end)
+    ] or [_Token("", words[start].start, words[stop - 1].end, start)]
+    result: list[Retimed] = []
+    for code in Levenshtein.opcodes([alike(token.text) for token in old], [alike(text) for text in now]):
+        own, texts = old[code.src_start : code.src_end], now[code.dest_start : code.dest_end]
+        if len(own) != len(texts):
+            replaced = own or [old[max(0, code.src_start - 1)]]
+            shares = enumerate(_shares(texts, *_span(old, code.src_start, code.src_end)))
+            own = [_Token(*share, replaced[n * len(replaced) // len(texts)].origin) for n, share in shares]
+        for text, token in zip(texts, own, strict=True):
+            word = origin = words[token.origin]
+            if atoms(origin.text) != [text]:
+                word = _corrected(origin, text, token.start, token.end)
+            if result and word.text != origin.text:
+                space = spaced(result[-1].word.text, word.text, language)
+                word = word.model_copy(update={"space": space})
+            result.append(Retimed(word, token.origin))
+    return result
 
 
 def added(
-    texts: Sequence[str], since: float, until: float, like: SpokenWord, *, language: str
+    texts: Sequence[str], since: float, until: float, *, speaker: str | None, before: str, language: str
 ) -> list[SpokenWord]:
-    """Return new words after the word ``like``, with its speaker, one after the other from ``since`` on."""
-    end = min(until, since + ADDED_S * len(texts))
-    found: list[SpokenWord] = []
-    for text, a, b in _shared(texts, since, max(since, end)):
-        before = found[-1].text if found else like.text
-        space = spaced(before, text, language) if before else like.space
-        found.append(_corrected(like, text, a, b).model_copy(update={"space": space}))
-    return found
-
-
-def _one(words: Sequence[SpokenWord], origin: int, text: str, start: float, end: float) -> Rewritten:
-    word = words[origin]
-    if atoms(word.text) == [text]:
-        return Rewritten(word, origin)
-    return Rewritten(_corrected(word, text, start, end), origin)
+    """Return new words between two times, one after the other; they follow the text ``before``."""
+    end = max(since, min(until, since + ADDED_S * len(texts)))
+    return [
+        SpokenWord(
+            text=text,
+            space=spaced(last, text, language) or not last,
+            start=start,
+            end=stop,
+            probability=1.0,
+            speaker=speaker,
+            corrected=True,
+        )
+        for last, (text, start, stop) in zip([before, *texts], _shares(texts, since, end), strict=False)
+    ]
 
 
 def _corrected(word: SpokenWord, text: str, start: float, end: float) -> SpokenWord:
@@ -90,22 +92,18 @@ def _corrected(word: SpokenWord, text: str, start: float, end: float) -> SpokenW
     return word.model_copy(update=changes)
 
 
-def _sources(word: SpokenWord, origin: int) -> list[_Source]:
-    return [_Source(text, a, b, origin) for text, a, b in _shared(atoms(word.text), word.start, word.end)]
-
-
-def _span(sources: Sequence[_Source], start: int, stop: int) -> tuple[float, float]:
-    """Return the time of some atoms; of none, the pause that is there."""
+def _span(tokens: Sequence[_Token], start: int, stop: int) -> tuple[float, float]:
+    """Return the time of some tokens, or of the pause before ``start`` if there are none."""
     if start < stop:
-        since = sources[start].start
-        return since, max(since, *(source.end for source in sources[start:stop]))
-    since = sources[start - 1].end if start else sources[0].start
-    until = sources[start].start if start < len(sources) else since
+        since = tokens[start].start
+        return since, max(since, *(token.end for token in tokens[start:stop]))
+    since = tokens[start - 1].end if start else tokens[0].start
+    until = tokens[start].start if start < len(tokens) else since
     return since, max(since, until)
 
 
-def _shared(texts: Sequence[str], since: float, until: float) -> Iterator[tuple[str, float, float]]:
-    """Yield texts with a share of a stretch of time each, by their lengths."""
+def _shares(texts: Sequence[str], since: float, until: float) -> Iterator[tuple[str, float, float]]:
+    """Divide a span of time among texts by their lengths; yield each with its start and end."""
     total = sum(map(len, texts)) or 1
     done, begin = 0, since
     for text in texts:

@@ -1,14 +1,11 @@
-"""The corrections file of a session, ``config/corrections/{session}.tsv``: a line for each edit.
+"""The corrections file of a session, ``config/corrections/{session}.tsv``: one row per edit.
 
-Made to be read and written by people: tab-separated, times as in transcripts. What a line needs depends on
-what it changes (``Edit``); columns that are not needed may be left out.
+The table is tab-separated, with times as in transcripts, so that people can read and write it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,28 +16,25 @@ from sessionscribe.core.errors import UserError, unknown_session, visible
 from sessionscribe.core.files import write_text
 from sessionscribe.core.text import TOO_LONG, is_long_name, one_line
 from sessionscribe.core.tokens import atoms
-from sessionscribe.core.units import exact_clock
+from sessionscribe.core.units import exact_clock, parse_clock
 
 FOLDER = "config/corrections"
 Kind = Literal["words", "speaker", "name"]
 REQUIRED = ("edit", "was", "now")
-_TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:[.,]\d+)?)")
 _HINT = "docs/usage.md (Correct a transcript) shows the columns"
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One line.
+    """One row; times are in seconds.
 
-    - ``words``: at ``start``, the words ``was`` are to be ``now``; either may be empty. Without a time they
-      are replaced everywhere. ``speaker`` says who speaks where words are added that are no neighbour's.
-    - ``speaker``: the words ``was`` between ``start`` and ``end`` (without ``was``: all of them) are said by
-      ``now``.
-    - ``name``: the speaker ``was`` is called ``now``; between ``start`` and ``end`` this voice is heard: the
-      name stays with it if the labels change.
+    - ``words`` replaces the words ``was`` at ``start`` with ``now``. An empty ``now`` deletes words, an
+      empty ``was`` adds them (by ``speaker``, if not the neighbour's). Without a time, it applies everywhere.
+    - ``speaker`` gives the words ``was``, or all words, between ``start`` and ``end`` to the speaker ``now``.
+    - ``name`` renames the speaker ``was`` to ``now``. If labels have changed, it means whoever speaks
+      between ``start`` and ``end``.
 
-    ``before`` and ``after`` are the words around the place. Times are seconds. ``line`` counts from 1;
-    it is 0 before the edit is in a file.
+    ``before`` and ``after`` are the surrounding words. ``line`` counts from 1; 0: not in a file yet.
     """
 
     edit: Kind
@@ -58,7 +52,7 @@ class Edit:
 
     @property
     def called(self) -> str:
-        """What a message calls it."""
+        """How messages refer to it."""
         return f"line {self.line}" if self.line else "another change of this copy"
 
 
@@ -66,36 +60,27 @@ COLUMNS = tuple(f.name for f in fields(Edit) if f.name != "line")
 
 
 def path_of(session: str, root: Path = Path()) -> Path:
-    """Return where the corrections of a session are kept."""
+    """Return the path of a session's corrections file."""
     return root / FOLDER / f"{session}.tsv"
 
 
 def checksums(root: Path) -> dict[str, str]:
-    """Return a checksum of every session's corrections file, with one listing."""
-    found = {}
-    try:
-        with os.scandir(root / FOLDER) as entries:
-            for entry in entries:
-                name, ending = os.path.splitext(entry.name)
-                if ending == ".tsv" and not name.startswith(".") and entry.is_file():
-                    with open(entry.path, "rb", buffering=0) as file:
-                        found[name] = hashlib.sha256(file.read()).hexdigest()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    return found
+    """Return the SHA-256 of every session's corrections file."""
+    files = (file for file in (root / FOLDER).glob("*.tsv") if not file.name.startswith("."))
+    return {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
 
 
 def strays(found: Iterable[str], sessions: Collection[str]) -> list[str]:
-    """Return a line for each corrections file whose session there is not."""
+    """Return a message for each corrections file of an unknown session."""
     unknown = sorted(set(found) - set(sessions))
     return [str(unknown_session(name, sessions, path_of(name))) for name in unknown]
 
 
 def read(path: Path) -> list[Edit]:
-    """Read a corrections file; one that is missing has no edits.
+    """Read a corrections file; a missing file has no edits.
 
     Raises:
-        UserError: it is not UTF-8, a column is unknown or missing, or a line cannot be understood.
+        UserError: the file is not UTF-8, a column is unknown or missing, or a row is invalid.
     """
     edits: list[Edit] = []
     header: list[str] = []
@@ -111,13 +96,17 @@ def read(path: Path) -> list[Edit]:
 
 
 def write(path: Path, edits: Iterable[Edit]) -> None:
-    """Write a corrections file atomically, in the order of time; without edits there is to be no file."""
+    """Write a corrections file atomically, in the order of time, or delete it if there are no edits.
+
+    Raises:
+        UserError: an edit is invalid, so that it could not be read again.
+    """
     rows = sorted(edits, key=lambda e: (e.edit != "name", e.start is not None, e.start or 0.0, e.edit))
     if not rows:
         path.unlink(missing_ok=True)
         return
     for row in rows:
-        if problem := _problem(row):  # what cannot be read back is not written
+        if problem := _problem(row):
             raise UserError(problem, where=f"{path}, {row.called}", hint="Nothing was noted")
     cells = (
         [row.edit, exact_clock(row.start), exact_clock(row.end)]
@@ -128,37 +117,27 @@ def write(path: Path, edits: Iterable[Edit]) -> None:
 
 
 def _parse(header: list[str], values: list[str], line: int, path: Path) -> Edit:
-    def wrong(what: str, hint: str = _HINT) -> UserError:
-        return UserError(what, where=f"{path}, line {line}", hint=hint)
-
+    problem = None
     if len(values) > len(header) and any(value.strip() for value in values[len(header) :]):
-        raise wrong(f"{len(values)} fields where the header has {len(header)}")
+        problem = f"{len(values)} fields where the header has {len(header)}"
     cells = {name: tables.unguarded(one_line(value)) for name, value in zip(header, values, strict=False)}
     kind = cells.pop("edit") or "words"
     if kind not in get_args(Kind):
-        raise wrong(f"`edit` must be words, speaker or name and is `{visible(kind)}`")
+        problem = problem or f"`edit` must be words, speaker or name and is `{visible(kind)}`"
     times: dict[str, float | None] = {}
     for name in ("start", "end"):
         given = cells.pop(name, "")
-        times[name] = _seconds(given)
+        times[name] = parse_clock(given)
         if given and times[name] is None:
-            raise wrong(f"`{name}` must be a time such as 1:02:03.5 and is `{visible(given)}`")
+            problem = problem or f"`{name}` must be a time such as 1:02:03.5 and is `{visible(given)}`"
     edit = Edit(kind, **times, **cells, line=line)  # type: ignore[arg-type]
-    if problem := _problem(edit):
-        raise wrong(problem)
+    if problem := problem or _problem(edit):
+        raise UserError(problem, where=f"{path}, line {line}", hint=_HINT)
     return edit
 
 
-def _seconds(text: str) -> float | None:
-    match = _TIME.fullmatch(text)
-    if not match:
-        return None
-    hours, minutes, seconds = match.groups()
-    return round(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds.replace(",", ".")), 3)
-
-
 def _problem(edit: Edit) -> str | None:
-    """Return what is wrong with an edit; invisible text counts as none."""
+    """Return what is wrong with an edit; invisible characters do not count as text."""
     timeless, was, now = edit.start is None, atoms(edit.was), atoms(edit.now)
     checks = {
         "ends before it begins": None not in (edit.start, edit.end) and edit.end < edit.start,  # type: ignore[operator]

@@ -1,83 +1,57 @@
-"""Who speaks when, after words were given to other speakers."""
+"""Adapt speaker turns to words that were given to other speakers."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 from sessionscribe.artifacts.speakers import Turn
 from sessionscribe.artifacts.transcript import SpokenWord
 from sessionscribe.core import intervals
 from sessionscribe.core.units import milliseconds
 
-PAUSE_MS = 1000  # over a shorter one, words that lie in no turn are one turn
+PAUSE_MS = 1000
+"""Reassigned words outside all turns form one turn over shorter pauses."""
+
+Reassigned = tuple[SpokenWord, str | None]
+"""A word and its new speaker."""
 
 
-def retold(turns: Sequence[Turn], words: Sequence[SpokenWord], speakers: Sequence[str | None]) -> list[Turn]:
-    """Return the turns as they are when ``words`` (by who said them so far) are those of ``speakers``.
+def reassign(
+    turns: Sequence[Turn], words: Sequence[SpokenWord], speakers: Sequence[str | None]
+) -> list[Turn]:
+    """Return the turns after ``words`` were given to ``speakers``.
 
-    A turn goes to others where its words do, from halfway between two words on; a word outside the turns of
-    its speaker is a turn of its own. Only turns of speakers who lose or gain words change.
+    A turn is divided halfway between two words whose speakers differ now. A reassigned word outside the
+    turns of its old speaker is a turn of its own. Turns of other speakers do not change.
     """
     changed = [(word.speaker, new) for word, new in zip(words, speakers, strict=True) if word.speaker != new]
     if not changed:
         return list(turns)
-    moved = {old for old, _ in changed}
+    losers = {old for old, _ in changed}
     own: dict[str | None, list[tuple[int, int]]] = defaultdict(list)
     for number, word in enumerate(words):
-        if word.speaker in moved:
-            twice_the_middle = milliseconds(word.start) + milliseconds(word.end)
-            own[word.speaker].append((twice_the_middle, number))
-    for places in own.values():
-        places.sort()
+        if word.speaker in losers:
+            own[word.speaker].append((milliseconds(word.start) + milliseconds(word.end), number))
+    for middles in own.values():
+        middles.sort()
     result: list[Turn] = []
     within: set[int] = set()
     for turn in turns:
-        places = own.get(turn.speaker, [])
-        first, last = (bisect_left(places, (2 * milliseconds(time), -1)) for time in (turn.start, turn.end))
-        numbers = [number for _, number in places[first:last]]
+        middles = own.get(turn.speaker, [])
+        first, last = (bisect_left(middles, (2 * milliseconds(time), -1)) for time in (turn.start, turn.end))
+        numbers = [number for _, number in middles[first:last]]
         within.update(numbers)
-        if any(words[n].speaker != speakers[n] for n in numbers):
-            result += _divided(turn, [(words[n], speakers[n]) for n in numbers])
-        else:
-            result.append(turn)
-    result += _alone(words, speakers, within)
-    return united(result, {speaker for pair in changed for speaker in pair})
+        result += _divided(turn, [(words[n], speakers[n]) for n in numbers])
+    outside = [(words[n], speakers[n]) for n in range(len(words)) if n not in within]
+    return merged([*result, *_own_turns(outside)], {speaker for pair in changed for speaker in pair})
 
 
-def _alone(
-    words: Sequence[SpokenWord], speakers: Sequence[str | None], within: Collection[int]
-) -> Iterator[Turn]:
-    """Yield turns for words that were given to somebody and lie in no turn of who said them before."""
-    found: dict[str, list[Turn]] = defaultdict(list)
-    for number, (word, new) in enumerate(zip(words, speakers, strict=True)):
-        if word.speaker == new or new is None or number in within or word.end <= word.start:
-            continue
-        own, start = found[new], word.start
-        if own and 0 <= milliseconds(word.start) - milliseconds(own[-1].end) < PAUSE_MS:
-            start = own.pop().start
-        own.append(Turn(start=start, end=word.end, speaker=new))
-    for own in found.values():
-        yield from own
-
-
-def _divided(turn: Turn, words: Sequence[tuple[SpokenWord, str | None]]) -> Iterator[Turn]:
-    """Yield a turn in parts, by who says the words that lie in it."""
-    begin = turn.start
-    for (word, speaker), (following, other) in zip(words, [*words[1:], (None, None)], strict=True):
-        if following is not None and other == speaker:
-            continue
-        end = turn.end
-        if following is not None:
-            end = min(max(round((word.end + following.start) / 2, 3), begin), turn.end)
-        if end > begin:
-            yield Turn(start=begin, end=end, speaker=speaker or turn.speaker)
-        begin = end
-
-
-def united(turns: Iterable[Turn], speakers: Iterable[str | None]) -> list[Turn]:
-    """Return turns in order of time; those of ``speakers`` that touch or overlap one another as one."""
+def merged(turns: Iterable[Turn], speakers: Iterable[str | None]) -> list[Turn]:
+    """Return turns in the order of time; touching or overlapping ones of any of ``speakers`` become one."""
     spans: dict[str, list[intervals.Interval]] = {speaker: [] for speaker in speakers if speaker}
     result: list[Turn] = []
     for turn in turns:
@@ -86,5 +60,33 @@ def united(turns: Iterable[Turn], speakers: Iterable[str | None]) -> list[Turn]:
         else:
             result.append(turn)
     for speaker, own in spans.items():
-        result += [Turn(start=a / 1000, end=b / 1000, speaker=speaker) for a, b in intervals.united(own)]
+        result += [_turn(start, end, speaker) for start, end in intervals.united(own)]
     return sorted(result, key=lambda turn: (turn.start, turn.end, turn.speaker))
+
+
+def _divided(turn: Turn, words: Sequence[Reassigned]) -> Iterator[Turn]:
+    """Yield the parts of a turn, given the words in it."""
+    runs = [(speaker, list(run)) for speaker, run in groupby(words, key=itemgetter(1))] or [(None, [])]
+    begin = turn.start
+    for (speaker, run), (_, following) in pairwise([*runs, (None, [])]):
+        end = turn.end
+        if following:
+            end = min(max(round((run[-1][0].end + following[0][0].start) / 2, 3), begin), turn.end)
+        if end > begin:
+            yield turn.model_copy(update={"start": begin, "end": end, "speaker": speaker or turn.speaker})
+        begin = end
+
+
+def _own_turns(words: Iterable[Reassigned]) -> Iterator[Turn]:
+    """Yield turns of words that are in no turn of their old speaker and have a new one."""
+    spans: dict[str, list[intervals.Interval]] = defaultdict(list)
+    for word, speaker in words:
+        if speaker and speaker != word.speaker and word.end > word.start:
+            spans[speaker].append((milliseconds(word.start), milliseconds(word.end) + PAUSE_MS - 1))
+    for speaker, own in spans.items():
+        for start, end in intervals.united(own):
+            yield _turn(start, end - PAUSE_MS + 1, speaker)
+
+
+def _turn(start_ms: int, end_ms: int, speaker: str) -> Turn:
+    return Turn(start=start_ms / 1000, end=end_ms / 1000, speaker=speaker)

@@ -1,1 +1,1 @@
-"""Who speaks when, and which word is whose."""
+"""Speaker diarization: who speaks when, and who says each word."""

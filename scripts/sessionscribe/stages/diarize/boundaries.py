@@ -1,7 +1,7 @@
-"""Where one speaker's words end and another's begin: at a pause or at punctuation, where there is one near.
+"""Move changes of speakers to pauses and punctuation.
 
-Turns come from frames of some hundredths of a second and know nothing of words; the edge of one often falls
-within the first or the last word of what somebody says. People take turns at the ends of sentences.
+Turns come from frames of some hundredths of a second and know nothing of words, so the edge of a turn often
+falls into the first or last word of what somebody says. People take turns at the ends of sentences.
 """
 
 from __future__ import annotations
@@ -14,31 +14,27 @@ from sessionscribe.core.text import CLAUSE_END, ends_sentence, ends_with
 from sessionscribe.core.units import milliseconds
 
 PAUSE_MS = 150
-"""Silence between two words from which it counts as a pause."""
+"""Shortest silence between two words that is a pause."""
 NOTHING, PAUSE, CLAUSE, SENTENCE = range(4)
-"""What speaks for a change of speakers between two words."""
+"""Evidence for a change of speakers between two words, from weak to strong."""
 REACH_MS = {PAUSE: 500, CLAUSE: 500, SENTENCE: 1000}
-"""A change of speakers is moved by this much at most, to a place with such evidence."""
+"""How far a change of speakers may be moved to a place with such evidence."""
 
 Speakers = list[str | None]
 
 
-def with_evidence(words: Sequence[MergedWord], found: Sequence[str | None]) -> Speakers:
-    """Return the speakers of words with changes of speakers where something speaks for them.
+def snapped(words: Sequence[MergedWord], found: Sequence[str | None]) -> Speakers:
+    """Return the speakers of words after moving changes of speakers to places with evidence.
 
-    A single word between words of another speaker is theirs where there is neither a pause on either side of
-    it nor punctuation before it. A change inside a sentence moves to the nearest end of one within a second.
-    Where there is none, a change in running speech moves to punctuation within 0.5 s, or else to a pause.
-
-    Args:
-        words: the words, in order of time.
-        found: the speaker of each word, by the turns.
+    A single word between words of another speaker becomes theirs if there is no pause beside it and no
+    punctuation before it. A change within a sentence moves to an end of a sentence within 1 s, or else to
+    punctuation within 0.5 s, or else to a pause.
     """
     return _moved(words, _without_single_words(words, found))
 
 
 def _evidence(words: Sequence[MergedWord], index: int) -> int:
-    """Return what speaks for a change of speakers before a word."""
+    """Return the evidence for a change of speakers before a word."""
     before, word = words[index - 1], words[index]
     if ends_sentence(before.text):
         return SENTENCE
@@ -55,9 +51,9 @@ def _without_single_words(words: Sequence[MergedWord], found: Sequence[str | Non
     result = list(found)
     for index in range(1, len(words) - 1):
         others = result[index - 1]
-        lone = None not in (result[index], others) and result[index] != others == result[index + 1]
-        after_it = _pause(words[index], words[index + 1]) >= PAUSE_MS
-        if lone and not after_it and _evidence(words, index) == NOTHING:
+        alone = None not in (result[index], others) and result[index] != others == result[index + 1]
+        pause_after = _pause(words[index], words[index + 1]) >= PAUSE_MS
+        if alone and not pause_after and _evidence(words, index) == NOTHING:
             result[index] = others
     return result
 
@@ -77,9 +73,9 @@ def _moved(words: Sequence[MergedWord], found: Sequence[str | None]) -> Speakers
 
 
 def _places(words: Sequence[MergedWord], speakers: Speakers, change: int) -> Iterator[tuple[int, float, int]]:
-    """Yield where a change could move for better evidence: the best and then the nearest has the least value.
+    """Yield places with better evidence for a change; the smallest has the best, then is the nearest.
 
-    It stays between the change before it and the one after it, so that no turn of words is lost.
+    They lie between the previous and the next change, so that no speaker loses all words.
     """
     here = _evidence(words, change)
     middle = (milliseconds(words[change - 1].end) + milliseconds(words[change].start)) / 2

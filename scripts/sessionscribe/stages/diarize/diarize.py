@@ -1,4 +1,4 @@
-"""Who speaks when, and a speaker on every word."""
+"""Speaker diarization: speaker turns, and a speaker for every word."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.engines import models
 from sessionscribe.engines.registry import diarization_engine
 from sessionscribe.jobs import metrics
-from sessionscribe.stages.diarize.boundaries import with_evidence
+from sessionscribe.stages.diarize.boundaries import snapped
 from sessionscribe.stages.diarize.embeddings import Embeddings, united
 from sessionscribe.stages.diarize.speaker_embeddings import voices
 
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-NEAR_S = 0.5  # a word outside all turns belongs to a turn this near
+NEAR_S = 0.5
+"""A word outside all turns gets the speaker of a turn within this distance."""
 NO_TURN = f"no speaker turn within {NEAR_S} s"
 NOT_ASKED = "speakers are not told apart"
 
 
 class _Index:
-    """Turns, found by time."""
+    """An index of turns by time."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
         self._turns = sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker))
@@ -45,7 +46,7 @@ class _Index:
         self._latest = list(accumulate((turn.end for turn in self._turns), max))
 
     def near(self, start: float, end: float, margin: float = 0.0) -> list[Turn]:
-        """Return the turns that lie within ``margin`` of ``[start, end]``, in time order."""
+        """Return the turns within ``margin`` of ``[start, end]``, in the order of time."""
         found: list[Turn] = []
         index = bisect_left(self._starts, end + margin + 1e-6)
         while index and self._latest[index - 1] >= start - margin - 1e-6:
@@ -58,33 +59,24 @@ class _Index:
 def assign_speakers(
     *, merged: Merged, turns: Turns | None, speakers: dict[str, str], made: Made | None = None, output: Path
 ) -> Transcript:
-    """Give every word its speaker, write the transcript to ``output`` and return it.
+    """Assign a speaker to every word, write the transcript to ``output`` and return it.
 
-    A word belongs to the exclusive turn that covers most of it (equally much: the one that has its midpoint),
-    outside all turns to the nearest within 0.5 s, else to nobody, which its ``reason`` says. A change of
-    speaker needs a pause or punctuation there (``boundaries``). ``second_speaker`` is the other speaker whose
-    turn covers at least half of the word.
+    A word gets the speaker of the exclusive turn that it overlaps most; of equal ones, the turn that contains
+    its middle. Outside all turns, it gets that of the nearest turn within 0.5 s, or none, for a ``reason``.
+    Then changes of speakers are moved to pauses and punctuation (``boundaries``). The ``second_speaker``
+    is another speaker with a turn during at least half of the word.
 
-    Args:
-        merged: the words.
-        turns: who speaks when; None where nobody asks: no word has a speaker then.
-        speakers: the speaker of each track where a track is one person's; empty otherwise.
-        made: what the transcript was made of and with.
-        output: the file to write.
+    ``turns`` is None if speakers are not told apart; ``speakers`` are those of a multitrack session's tracks.
     """
     words = [word for segment in merged.segments for word in segment.words]
     all_turns = turns.turns if turns else []
     exclusive, regular = _Index(turns.exclusive if turns else []), _Index(all_turns)
     found = [speakers.get(word.track) or _speaker(word, exclusive) for word in words]
     if not speakers:
-        found = with_evidence(words, found)
+        found = snapped(words, found)
     spoken = (
         SpokenWord(
-            text=word.text,
-            space=word.space,
-            start=word.start,
-            end=word.end,
-            probability=word.probability,
+            **word.model_dump(include={"text", "space", "start", "end", "probability"}),
             speaker=speaker,
             reason=None if speaker else NO_TURN if turns else NOT_ASKED,
             second_speaker=_second(word, speaker, regular),
@@ -111,27 +103,27 @@ def assign_speakers(
     return transcript
 
 
-def _common(word: MergedWord, turn: Turn) -> float:
-    """Return the time that a word and a turn share, to the microsecond; below zero, their distance."""
+def _overlap(word: MergedWord, turn: Turn) -> float:
+    """Return how long a word and a turn overlap, in seconds; their negative distance if they do not."""
     return round(min(word.end, turn.end) - max(word.start, turn.start), 6)
 
 
 def _speaker(word: MergedWord, exclusive: _Index) -> str | None:
     middle = round((word.start + word.end) / 2, 6)
     near = exclusive.near(word.start, word.end, NEAR_S)
-    best = max(near, key=lambda turn: (_common(word, turn), turn.start <= middle < turn.end), default=None)
+    best = max(near, key=lambda turn: (_overlap(word, turn), turn.start <= middle < turn.end), default=None)
     return best.speaker if best else None
 
 
 def _second(word: MergedWord, speaker: str | None, regular: _Index) -> str | None:
     others = [turn for turn in regular.near(word.start, word.end) if speaker not in (None, turn.speaker)]
-    best = max(others, key=lambda turn: _common(word, turn), default=None)
+    best = max(others, key=lambda turn: _overlap(word, turn), default=None)
     least = max(1e-6, (word.end - word.start) / 2 - 1e-6)
-    return best.speaker if best and _common(word, best) >= least else None
+    return best.speaker if best and _overlap(word, best) >= least else None
 
 
 def _split(segment: MergedSegment, spoken: Iterator[SpokenWord]) -> list[SpokenSegment]:
-    """Return a merged segment as segments of one speaker each; its words are the next of ``spoken``."""
+    """Divide a merged segment by speakers; ``spoken`` yields its words."""
     own = islice(spoken, len(segment.words))
     return [SpokenSegment.of(list(group)) for _, group in groupby(own, key=lambda word: word.speaker)]
 
@@ -158,10 +150,9 @@ def _flags(merged: Merged, *, words: int, nobody: int) -> Iterator[str]:
 
 
 def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, sounds: Path) -> Turns:
-    """Return the turns of a session of one track per speaker, from where each track has speech; write them.
+    """Write and return the turns of a multitrack session: the speech of each track.
 
-    The ``exclusive`` turns never overlap: simultaneous speech is the earlier speaker's. A file without voices
-    is written to ``sounds``, since no model has heard them.
+    In ``exclusive``, simultaneous speech belongs to whoever started first. ``sounds`` gets no embeddings.
     """
     plan_of = {plan.track: plan for plan in plans}
     spans: dict[str, list[tuple[int, int]]] = {}
@@ -205,20 +196,20 @@ def embed_chunk(
     options: Diarize,
     output: Path,
 ) -> Embeddings:
-    """Let the models look at the windows that start in a stretch of a session, and write what they find.
+    """Run the models on the windows that start in a part of a session, and write the results.
 
-    The result depends on the audio that these windows cover, the models and the step only: the stretches of
-    a session together have what one run over the whole session would have.
+    They depend only on the audio of these windows, the models and the step, so all parts together give the
+    same results as a run over the whole session.
 
     Args:
-        timeline: where the tracks lie (the parts of a live session); what is missing is silence.
-        stretch: the stretch.
-        audio: the converted audio of its tracks, in the order of ``stretch.tracks``.
-        options: model, device and step; no other setting matters here.
+        timeline: the positions of all tracks; missing audio is silence.
+        stretch: the part.
+        audio: the converted audio of ``stretch.tracks``.
+        options: model, device and step.
         output: the file to write.
 
     Raises:
-        UserError: the models cannot be had, or audio is missing, damaged or of another length than expected.
+        UserError: the models are unavailable, or audio is missing, damaged or of unexpected length.
     """
     look_at = diarization_engine(options.model).window_models(options)
     grid = look_at.grid(options.step)
@@ -236,16 +227,10 @@ def embed_chunk(
 
 
 def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: int) -> NDArray[np.float32]:
-    """Return samples ``[start, stop)`` of a session; where no track lies, there is silence.
-
-    Args:
-        timeline: where the tracks lie.
-        audio: the converted audio of each track that is reached.
-        start: first sample.
-        stop: the sample after the last.
+    """Return the samples ``[start, stop)`` of a session, from the audio by track; the rest is silence.
 
     Raises:
-        UserError: audio is missing, damaged or of another length than expected.
+        UserError: audio is missing, damaged or of unexpected length.
     """
     import numpy as np  # noqa: PLC0415 -- heavy
 
@@ -255,10 +240,9 @@ def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: i
         if first >= last:
             continue
         if track.track not in audio:
+            what = f"is not as long as in the manifest (near {track.track})"
             hint = "Add the session again to measure its durations"
-            raise UserError(
-                f"is not as long as in the manifest (near {track.track})", where=timeline.session, hint=hint
-            )
+            raise UserError(what, where=timeline.session, hint=hint)
         samples[first - start : last - start] = read_samples(
             audio[track.track], first - track.offset, last - track.offset
         )
@@ -268,22 +252,20 @@ def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: i
 def cluster_speakers(
     *, timeline: Timeline, embeddings: list[Path], options: Diarize, output: Path, sounds: Path
 ) -> tuple[Turns, str | None]:
-    """Find the speakers of a session from what the models found in its windows; write and return the turns.
-
-    A session in whose windows nobody speaks gets no turns.
+    """Cluster the embeddings of a session; write its turns, and its speaker embeddings to ``sounds``.
 
     Args:
         timeline: the session.
-        embeddings: the files of all its stretches, in order.
+        embeddings: the files of all its parts, in order.
         options: model, numbers of speakers and threshold.
-        output: the file to write the turns to.
-        sounds: the file to write to how each speaker sounds.
+        output: the turns to write.
+        sounds: the speaker embeddings to write.
 
     Returns:
-        The turns, and a remark where not all voices could be clustered.
+        The turns, and a warning if there were too many embeddings to cluster all.
 
     Raises:
-        UserError: a file is missing, damaged or of another session, or the pipeline cannot be had.
+        UserError: a file is missing, damaged or of another session, or the pipeline is unavailable.
     """
     regular: list[Turn] = []
     exclusive: list[Turn] = []

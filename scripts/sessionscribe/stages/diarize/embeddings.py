@@ -1,12 +1,10 @@
-"""The file that ``embed_chunk`` hands to ``cluster_speakers``: arrays, with a header that says what they are.
+"""The file that ``embed_chunk`` writes for ``cluster_speakers``: arrays with a header, as NumPy's ``.npz``.
 
-A zip archive of ``.npy`` arrays, as numpy's ``.npz`` is, so that ``numpy.load`` reads it: the check sums of
-its members and the directory at its end show when it is damaged or cut. ``docs/records.md`` describes it.
+The checksums of its members show damage. ``docs/records.md`` describes it.
 """
 
 from __future__ import annotations
 
-import io
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -30,13 +28,13 @@ HINT = "Delete the file and run again: only it and what depends on it are recrea
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """What the models found in the windows of one stretch of a session.
+    """The results of the diarization models for some windows of a session.
 
     Attributes:
-        about: which windows, on which grid, by which models.
-        segmentations: who speaks in each frame of each window, float32 ``[windows, frames, speakers]``.
-        embeddings: how each speaker of each window sounds, float32 ``[windows, speakers, dimension]``; NaN
-            where the model had too little to go by.
+        about: the windows and the models.
+        segmentations: scores of the local speakers, float32 ``[windows, frames, speakers]``.
+        embeddings: embeddings of the local speakers, float32 ``[windows, speakers, dimension]``; NaN if a
+            speaker was heard too briefly.
     """
 
     about: EmbeddingsHeader
@@ -47,24 +45,20 @@ class Embeddings:
         """Write the file atomically; its bytes depend on the content only."""
         import numpy as np  # noqa: PLC0415 -- heavy
 
-        header = np.frombuffer(self.about.model_dump_json().encode(), dtype=np.uint8)
-        # Numbers of speech compress to a few per cent, embeddings hardly.
-        members = {
-            "segmentations": (_packed(self.segmentations), zipfile.ZIP_DEFLATED),
-            "embeddings": (_packed(self.embeddings), zipfile.ZIP_STORED),
-            "about": (_packed(header), zipfile.ZIP_STORED),
+        arrays = {
+            "about": np.frombuffer(self.about.model_dump_json().encode(), dtype=np.uint8),
+            "segmentations": self.segmentations,
+            "embeddings": self.embeddings,
         }
-        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            for name, (data, method) in members.items():
-                # An entry without a date: equal content gives an equal file.
-                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), data, method, compresslevel=1)
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, path: Path) -> Embeddings:
         """Read and validate the file.
 
         Raises:
-            UserError: it is missing, cut short, damaged, of another schema version or not valid.
+            UserError: the file is missing, damaged, invalid or of another version.
         """
         import numpy as np  # noqa: PLC0415 -- heavy
 
@@ -74,22 +68,13 @@ class Embeddings:
                     arrays[name] for name in ("about", "segmentations", "embeddings")
                 )
             header = EmbeddingsHeader.model_validate_json(about.tobytes())
-        # RuntimeError: a directory that is damaged so that a member looks encrypted or packed in another way.
-        except (
-            OSError,
-            KeyError,
-            EOFError,
-            ValueError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        # RuntimeError: because of damage, a member looks encrypted.
+        except (OSError, LookupError, EOFError, ValueError, RuntimeError, zipfile.error, zlib.error) as error:
+            reason: object = error
+            if isinstance(error, ValidationError):
+                first = error.errors()[0]
+                reason = f"{first['loc'][0]}: {first['msg']}"
             raise UserError(f"cannot be read ({reason})", where=path, hint=HINT) from error
-        if header.schema_version != EmbeddingsHeader.VERSION:
-            known = EmbeddingsHeader.VERSION
-            what = f"has schema version {header.schema_version}, this program reads {known}"
-            raise UserError(what, where=path, hint=HINT)
         found = cls(header, segmentations, embeddings)
         if problem := found._problem():
             raise UserError(f"is not valid ({problem})", where=path, hint=HINT)
@@ -107,11 +92,7 @@ class Embeddings:
 
 
 def united(parts: Sequence[tuple[Path, Embeddings]], samples: int) -> Embeddings | None:
-    """Return what was found in all windows of a session of ``samples``; None where it has no window.
-
-    Args:
-        parts: the file and the content of each stretch, in the order of time.
-        samples: length of the session.
+    """Return the embeddings of a session of ``samples`` from its files in order; None if there are none.
 
     Raises:
         UserError: a file is not the next one of this session.
@@ -135,11 +116,3 @@ def united(parts: Sequence[tuple[Path, Embeddings]], samples: int) -> Embeddings
         segmentations=np.concatenate([part.segmentations for _, part in filled]),
         embeddings=np.concatenate([part.embeddings for _, part in filled]),
     )
-
-
-def _packed(array: NDArray[np.float32] | NDArray[np.uint8]) -> bytes:
-    import numpy as np  # noqa: PLC0415
-
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    return buffer.getvalue()

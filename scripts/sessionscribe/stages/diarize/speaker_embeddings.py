@@ -1,64 +1,74 @@
-"""How speakers sound: one embedding each, from what the models found in the windows of a session.
+"""An embedding for each speaker of a session, from the embeddings of its windows.
 
-A voice is the mean of the embeddings of all windows in which somebody is heard, each as a unit vector and
-weighted by how long that person is the only one who talks there. No audio is read for it.
+It is the mean of the normalised embeddings of all windows in which the speaker is heard, weighted by how long
+only this speaker talks in them. No audio is read.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sessionscribe.artifacts.speakers import Turn, Voice
-from sessionscribe.core.units import SAMPLE_RATE
+from sessionscribe.core.intervals import Interval, length, outside, united
+from sessionscribe.core.units import SAMPLE_RATE, milliseconds
 from sessionscribe.stages.diarize.embeddings import Embeddings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ACTIVE = 0.5  # of a score; decisions are 0 or 1
+ACTIVE = 0.5
+"""Score from which a local speaker counts as talking; decisions are 0 or 1."""
 DIGITS = 6
 
 
 def voices(found: Embeddings, turns: Sequence[Turn]) -> list[Voice]:
-    """Return the voice of each speaker of ``turns`` who is ever heard alone, in the order of labels.
+    """Return the embedding of each speaker who ever talks alone, in the order of labels.
 
-    Whose voice a window's local speaker has is decided by the turns: the speaker who talks most while that
-    local speaker is the only one.
-
-    Args:
-        found: the windows of the session from its beginning on.
-        turns: who speaks when, in seconds of the session.
+    A window's local speaker is the speaker who, by the turns, talks most while only that local speaker is
+    heard in the window.
     """
     import numpy as np  # noqa: PLC0415 -- heavy
 
-    labels = sorted({turn.speaker for turn in turns})
-    if not labels or not found.about.windows:
+    alone_ms = {label: own for label, own in sorted(_alone(turns).items()) if own}
+    if not alone_ms or not found.about.windows:
         return []
     active = found.segmentations > ACTIVE
     alone = active & (active.sum(axis=2, keepdims=True) == 1)  # windows, frames, local speakers
-    heard = _speaker_of(_centres(found), turns, labels)
-    weights = np.zeros((len(labels), *alone.shape[::2]))  # speakers, windows, local speakers
-    for index in range(len(labels)):
-        weights[index] = np.einsum("wfs,wf->ws", alone, heard == index, dtype=np.float64)
+    weights = np.zeros((len(alone_ms), *alone.shape[::2]))  # speakers, windows, local speakers
+    centres = _centres(found)
+    for index, own in enumerate(alone_ms.values()):
+        edges = np.array(own).ravel() / 1000
+        talks = np.searchsorted(edges, centres, "right") % 2 == 1  # between a start and its end
+        weights[index] = np.einsum("wfs,wf->ws", alone, talks, dtype=np.float64)
     weights *= weights == weights.max(axis=0)
     lengths = np.linalg.norm(found.embeddings, axis=2, keepdims=True)
     usable = np.isfinite(lengths) & (lengths > 0)
     units = np.where(usable, found.embeddings / np.where(usable, lengths, 1), 0)
     weights *= usable[None, ..., 0]
     sums = np.einsum("kws,wsd->kd", weights, units)
-    alone_s = _time_alone(turns)
     return [
-        Voice(
-            speaker=label,
-            speech_s=round(alone_s[label], 3),
-            embedding=(total / length).round(DIGITS).tolist(),
+        Voice(speaker=label, speech_s=length(own) / 1000, embedding=(total / norm).round(DIGITS).tolist())
+        for (label, own), total, norm in zip(
+            alone_ms.items(), sums, np.linalg.norm(sums, axis=1), strict=True
         )
-        for label, total, length in zip(labels, sums, np.linalg.norm(sums, axis=1), strict=True)
-        if alone_s.get(label) and length > 0
+        if norm > 0
     ]
+
+
+def _alone(turns: Sequence[Turn]) -> dict[str, list[Interval]]:
+    """Return when each speaker is the only one who talks, in milliseconds."""
+    spans: dict[str, list[Interval]] = {}
+    for turn in turns:
+        spans.setdefault(turn.speaker, []).append((milliseconds(turn.start), milliseconds(turn.end)))
+    return {
+        speaker: outside(
+            united(own), united(chain.from_iterable(spans[other] for other in spans if other != speaker))
+        )
+        for speaker, own in spans.items()
+    }
 
 
 def _centres(found: Embeddings) -> NDArray[np.float64]:
@@ -70,41 +80,3 @@ def _centres(found: Embeddings) -> NDArray[np.float64]:
     inside = about.frame_start + about.frame_duration / 2 + np.arange(frames) * about.frame_step
     times: NDArray[np.float64] = windows[:, None] + inside[None, :]
     return times
-
-
-def _time_alone(turns: Sequence[Turn]) -> dict[str, float]:
-    """Return for how long each speaker is the only one who talks, in seconds."""
-    edges = sorted(
-        [(turn.start, 1, turn.speaker) for turn in turns] + [(turn.end, -1, turn.speaker) for turn in turns]
-    )
-    alone: dict[str, float] = {}
-    talking: Counter[str] = Counter()
-    before = 0.0
-    for time, change, speaker in edges:
-        if len(talking) == 1:
-            only = next(iter(talking))
-            alone[only] = alone.get(only, 0.0) + time - before
-        talking[speaker] += change
-        if not talking[speaker]:
-            del talking[speaker]
-        before = time
-    return alone
-
-
-def _speaker_of(
-    times: NDArray[np.float64], turns: Sequence[Turn], labels: Sequence[str]
-) -> NDArray[np.int16]:
-    """Return which speaker talks at each time, as an index of ``labels``; -1: nobody, or more than one."""
-    import numpy as np  # noqa: PLC0415 -- heavy
-
-    talking = np.zeros(times.shape, np.int16)
-    speaker = np.full(times.shape, -1, np.int16)
-    for index, label in enumerate(labels):
-        own = [turn for turn in turns if turn.speaker == label]
-        starts = np.sort([turn.start for turn in own])
-        ends = np.sort([turn.end for turn in own])
-        inside = np.searchsorted(starts, times, "right") > np.searchsorted(ends, times, "right")
-        talking += inside
-        speaker[inside] = index
-    speaker[talking != 1] = -1
-    return speaker

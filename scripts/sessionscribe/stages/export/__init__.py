@@ -1,1 +1,1 @@
-"""The finished files, in each format that is asked for."""
+"""The finished files in the requested formats."""

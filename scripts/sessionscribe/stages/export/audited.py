@@ -1,4 +1,4 @@
-"""What an audit says, as lines for the list at the end of documents."""
+"""The audit as lines for the end of documents."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,11 +7,12 @@ from sessionscribe.artifacts.transcript import Transcript
 from sessionscribe.core.text import counted
 from sessionscribe.core.units import clock
 
-MOST = 20  # lines of a kind; the audit's own file has all
+MOST = 20
+"""Lines of each kind; the file of the audit has all."""
 
 
 def audited(transcript: Transcript, audit: Audit) -> Transcript:
-    """Return the transcript with what the audit says before its own flags, each line once."""
+    """Return the transcript with the audit's lines in front of its own flags, without duplicates."""
     lines = [*_summary(audit), *audit.problems, *audit.flags, *transcript.flags, *_places(audit)]
     return transcript.model_copy(update={"flags": list(dict.fromkeys(lines))})
 
@@ -31,7 +32,7 @@ def _summary(audit: Audit) -> list[str]:
 
 
 def _places(audit: Audit) -> list[str]:
-    """Return where to listen."""
+    """Return the passages that deserve a second look."""
     return [
         *_some(
             f"{clock(gap.start)} to {clock(gap.end)}: {gap.speech_s:.1f} s of speech without a word"

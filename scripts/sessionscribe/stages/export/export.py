@@ -1,7 +1,6 @@
-"""The finished files: the transcript with names, in each format that is asked for.
+"""export: the finished files, written by ``formats``.
 
-All text is UTF-8 with LF line ends; every file's bytes depend on the transcript and the settings only. The
-writers are in ``formats``.
+Text is UTF-8 with LF line ends. The bytes of a file depend on the transcript and the settings only.
 """
 
 from collections.abc import Callable
@@ -53,12 +52,7 @@ WRITERS: dict[Format, Writer] = {
 
 
 def draw_waveform(*, timeline: Timeline, audio: Path, output: Path) -> None:
-    """Write how loud a session is over its time.
-
-    Args:
-        timeline: where its tracks lie.
-        audio: the folder of the converted tracks.
-        output: the file to write.
+    """Write the waveform of a session, whose converted tracks are in the folder ``audio``.
 
     Raises:
         UserError: a track is missing or damaged.
@@ -77,19 +71,13 @@ def write_export(
 ) -> None:
     """Write a transcript to ``output`` in one format.
 
-    Args:
-        transcript: what was said, with names and corrections.
-        format: which format.
-        options: the settings of formats.
-        output: the file to write.
-        audit: what the formats to read (``registry.READING``) say of it at their end; none of the others.
-        waveform: what ``html`` shows above the text.
+    The audit is shown by formats for reading (``registry.READING``), the waveform by ``html``.
 
     Raises:
-        UserError: a font that the settings name cannot be read.
+        UserError: a font of the settings cannot be read.
     """
     if format == "json":
-        write_text(output, transcript.text())  # for others to change: without a seal
+        write_text(output, transcript.text())  # without a checksum, since people may edit it
         return
     if audit and format in READING:
         transcript = audited(transcript, audit)

@@ -1,1 +1,1 @@
-"""Is each source what the manifest says; remote ones are fetched."""
+"""Finding and checking source files."""

@@ -1,4 +1,4 @@
-"""From a source to a recording that is there, is whole as far as can be told, and has audio."""
+"""ingest: probe recordings, and check sources."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
 
 ENDS_EARLY_S, ENDS_EARLY = 2.0, 0.005
-"""A recording may end so much before its container says, in seconds or as a part of it."""
+"""How much earlier than its container says a recording may end, in seconds or as a share."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a recording is: container, duration of its audio in seconds, audio streams and the one to use."""
+    """The container of a recording, the duration of its audio in seconds, its streams and the chosen one."""
 
     container: str
     duration_s: float
@@ -37,24 +37,23 @@ def probe(
     limits: Limits | None = None,
     count: bool = True,
 ) -> Probe:
-    """Look at a recording.
+    """Inspect a recording.
 
-    The duration is that of the audio stream that `audio_stream` takes, counted from the start of the
-    recording, rounded to a millisecond. What a local file says is believed if its packets say the same (one
-    reading of the file); else the audio is decoded and its samples are counted. What of a file that was cut
-    off is missing is part of the duration, so that conversion can tell. Of a remote recording, of which only
-    parts are read, a duration that it states is believed until it is converted.
+    The duration is that of the chosen audio stream, from the start of the recording. The declared duration of
+    a local file is used if its packets agree; otherwise the audio is decoded and its samples are counted. The
+    missing end of a truncated file is included, so that conversion can notice it. The declared duration of a
+    remote recording is used until it is converted.
 
     Args:
-        path: the file, in any container and codec that FFmpeg's libraries read.
-        exact: decode the audio and count its samples (5 to 10 CPU-seconds an hour).
+        path: the file, in any container and codec that FFmpeg reads.
+        exact: whether to decode the audio and count samples (5 to 10 CPU-seconds per hour).
         audio_stream: number of the audio stream, from 0, or `auto` (see `media.choose_stream`).
-        limits: how much sound there may be.
-        count: whether the duration matters; if not, it is what the file says, or 0.
+        limits: how much sound a file may contain.
+        count: whether the duration matters; otherwise it is the declared one, or 0.
 
     Raises:
-        UserError: missing, unreadable, a folder, empty, not audio or video, an MP4 without its index, without
-            audio, more sound than the file can hold, or nothing of the audio can be decoded.
+        UserError: the file is missing, unreadable, not audio or video, without (decodable) audio, or claims
+            more sound than it can contain.
     """
     limits = limits or Limits()
     with media.open_media(path) as container:
@@ -65,7 +64,7 @@ def probe(
     if not count:
         return Probe(name, declared or 0.0, described, chosen)
     if declared is None or is_local(path):
-        # Junk behind the sound counts as packets.
+        # In these formats, junk after the sound looks like packets.
         exact = exact or (declared is None and name in containers.GUESSED)
         duration = _proven_duration(path, chosen, declared, limits, exact=exact)
     else:
@@ -84,7 +83,7 @@ def _proven_duration(
     *,
     exact: bool,
 ) -> float:
-    """Return the duration of an audio stream in seconds: as two sources say, or as counted."""
+    """Return the duration of an audio stream in seconds: declared and confirmed by packets, or counted."""
     if not exact:
         counter = Reader(path, chosen, limits=limits)
         counted = counter.count()
@@ -99,16 +98,16 @@ def _proven_duration(
     if exact or declared is None or not reader.is_cut_off():
         return decoded
     found, size = samples(path), path.stat().st_size
-    if found and found.promised and size > found.start:  # of plain samples, what is missing is known
+    if found and found.promised and size > found.start:  # the length of missing PCM is known
         return max(decoded, decoded * found.promised / (size - found.start))
     return max(decoded, declared)
 
 
 def check_whole(path: Source) -> None:
-    """Read a recording to its end, as far as the container says where that is; no audio is decoded.
+    """Check that a recording is as long as its container says; no audio is decoded.
 
     Raises:
-        UserError: its audio ends early, as that of a copy that is not finished; or see `probe`.
+        UserError: the audio ends early, as in an unfinished copy; or see `probe`.
     """
     with media.open_media(path) as container:
         streams = media.audio_streams(container, path)
@@ -116,14 +115,14 @@ def check_whole(path: Source) -> None:
         declared = containers.declared_duration(container, streams[chosen], path) or 0.0
     counted = Reader(path, chosen).count()
     early = declared - counted > max(ENDS_EARLY_S, ENDS_EARLY * declared)
-    if early and containers.is_cut_off(path) is not False:  # where nothing tells, it is waited for
+    if early and containers.is_cut_off(path) is not False:  # or unknown
         what = f"ends after {counted:.0f} s and should last {declared:.0f} s"
         hint = "Copy it again; if it is all there is, `sessionscribe add` takes it"
         raise UserError(what, where=path, hint=hint)
 
 
 def limits_of(reading: settings.Ingest) -> Limits:
-    """Return how much sound recordings may hold."""
+    """Return the limits for the length of recordings."""
     return Limits(reading.max_hours_per_mb, reading.max_gap_h)
 
 
@@ -139,24 +138,23 @@ def fetch_recording(
     live: bool = False,
     log: Callable[[str], None] = print,
 ) -> Ingest:
-    """Check that a source is still what the manifest says, and write that down.
+    """Check that a source still matches the manifest, and write a record of it.
 
-    Local files are not copied. A remote one is copied into the cache, where there is room: the job that
-    converts it follows.
+    A remote recording is copied to the cache if there is room; local files are not copied.
 
     Args:
         session: name of the session.
         track: name of the track.
-        source: where the recording is, as the manifest has it (see `remote.opened`).
-        checksum: its checksum, as the manifest has it.
-        duration_s: duration of its audio in seconds, as the manifest has it; it decides the number of chunks.
+        source: the recording (see `remote.opened`).
+        checksum: its checksum in the manifest.
+        duration_s: its duration in the manifest, which determines the number of chunks.
         output: the record to write.
         reading: how remote recordings are read.
-        live: whether it is a part of a live session, which may be unusable: its conversion says why.
-        log: takes a line of text for the log.
+        live: whether this is a part of a live session, which may be unusable.
+        log: receives lines for the log.
 
     Raises:
-        UserError: the file has changed, or cannot be used (see `probe`).
+        UserError: the file has changed or is unusable (see `probe`).
     """
     from sessionscribe.stages.ingest import remote  # noqa: PLC0415 -- only jobs need it
 

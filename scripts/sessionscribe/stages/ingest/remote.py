@@ -1,4 +1,4 @@
-"""Recordings as jobs read them: files, or remote ones as a copy that is kept for a while, or streamed."""
+"""Open recordings for jobs: local files, cached copies of remote ones, or streams."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Copy:
-    """The copy of a remote recording, by its own name."""
+    """The cached copy of a remote recording, which has the recording's name in messages."""
 
     source: str
     path: Path
@@ -39,15 +39,15 @@ class Copy:
         return self.path.open(mode)
 
     def stat(self) -> os.stat_result:
-        """Return its size and kind."""
+        """Return the status of the copy."""
         return self.path.stat()
 
 
 def local_path(source: str) -> Path | None:
-    """Return the path of a source on this machine; None if it is a remote one.
+    """Return the path of a source on this machine, or None if it is remote.
 
     Raises:
-        UserError: it is in a Google Drive folder, and there is none here.
+        UserError: the source is in a Google Drive folder, and this machine has none.
     """
     if drive_desktop.is_drive_desktop(source):
         return drive_desktop.find(source)
@@ -62,10 +62,10 @@ def cache(options: settings.Cache) -> Cache:
 
 
 def check(source: str, checksum: str, options: settings.Ingest) -> listing.Item:
-    """Return a remote recording as it is now.
+    """Return the present state of a remote recording.
 
     Raises:
-        UserError: it is not there any more, or has another content than ``checksum``.
+        UserError: the recording is missing, or its checksum is not ``checksum``.
     """
     item = listing.stat(source)
     if item is None:
@@ -88,20 +88,19 @@ def _changed(where: object, found: str, wanted: str) -> media.RecordingError:
 def opened(
     source: str, checksum: str, options: settings.Ingest, log: Log = print, *, ahead: bool = False
 ) -> Iterator[Source]:
-    """Yield what a recording is read from, wherever it lies, if it still has the content that was added.
+    """Open a recording if it still has the content that was added.
 
-    A remote one is read from its copy in the cache, which stays meanwhile, or streamed if there is no room
-    for a copy or none is wanted.
+    A remote one is read from its copy in the cache, or streamed if there is no room or no copy is wanted.
 
     Args:
-        source: as the manifest has it: a path, `remote:path`, `s3://bucket/key`, `drive-desktop:path`.
-        checksum: of its content, as the manifest has it.
+        source: a path, `remote:path`, `s3://bucket/key` or `drive-desktop:path`.
+        checksum: its checksum in the manifest.
         options: how remote recordings are read.
-        log: takes a line of text for the log.
-        ahead: another job needs the copy soon: make one if that displaces nothing that is needed too.
+        log: receives lines for the log.
+        ahead: whether to copy for a later job only, without displacing copies that are needed.
 
     Raises:
-        UserError: it is not there, cannot be read, or has changed.
+        UserError: the recording is missing, unreadable, or has changed.
     """
     path = local_path(source)
     if path is not None:
@@ -119,12 +118,12 @@ def opened(
     with ranges.serve() as server:
         yield server.recording(source, item.size)
     if not ahead:
-        check(source, checksum, options)  # what was read was it all the time
+        check(source, checksum, options)  # it has not changed while it was read
 
 
 @contextlib.contextmanager
 def _copied(item: listing.Item, options: settings.Ingest, log: Log, *, ahead: bool) -> Iterator[Path | None]:
-    """Yield the copy of a remote recording, fetched if need be; None if there is none."""
+    """Yield the cached copy of a remote recording, fetched if missing; None if there is no room."""
 
     def fetch(target: Path) -> None:
         transfer.download(item.source, target, item.checksum, log=log)
@@ -144,14 +143,9 @@ def _copied(item: listing.Item, options: settings.Ingest, log: Log, *, ahead: bo
 def discard(
     sources: Iterable[tuple[str, str]], keep: Iterable[tuple[str, str]], options: settings.Ingest
 ) -> int:
-    """Remove the copies of remote recordings, and what is too old; return how many of the former went.
+    """Delete cached copies of recordings, and outdated ones; return how many of the former were deleted.
 
-    A copy that a job reads stays.
-
-    Args:
-        sources: the recordings, each as its source and checksum.
-        keep: those among them, by name or content, that stay.
-        options: where the copies are.
+    Recordings are sources with checksums. Copies that a job reads, or of recordings to ``keep``, stay.
     """
     kept = cache(options.cache)
     kept.tidy()
@@ -163,7 +157,7 @@ def discard(
 
 
 def _place(kept: Cache, item: listing.Item) -> Path:
-    # One content is kept once, wherever it lies. Size and time alone do not tell two contents apart.
+    # Equal content has one copy; without a real checksum, the source identifies it.
     key = f"{item.source} {item.checksum}" if item.checksum.startswith("stat:") else item.checksum
     return kept.path(key, PurePosixPath(item.source).suffix)
 

@@ -1,1 +1,1 @@
-"""The words of all chunks of a session as one."""
+"""Merging the chunks of a session."""

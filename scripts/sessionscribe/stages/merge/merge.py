@@ -1,8 +1,7 @@
-"""From the transcripts of chunks to one transcript of the session, on the session's clock.
+"""merge: from chunk transcripts to one transcript with times of the session.
 
-Every word of every chunk ends up in exactly one segment. Times are clamped to the track, and a word ends at
-the latest where the next one of its track begins, so that the words of a track are in order and never
-overlap. Their text is never changed.
+Every word of every chunk is in exactly one segment, with its text unchanged. Times are clamped to the track
+and to the start of the track's next word, so the words of a track are in order and do not overlap.
 """
 
 from collections import Counter
@@ -19,14 +18,16 @@ from sessionscribe.core.errors import UserError
 from sessionscribe.core.text import ends_sentence
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 
-RUNS_ON_S = 0.3  # over a shorter pause at a cut, speech runs on
-NO_ENGINE = "none"  # the name of the engine of a chunk in which nothing was decoded
+RUNS_ON_S = 0.3
+"""A sentence continues over a shorter pause between two chunks."""
+NO_ENGINE = "none"
+"""The engine of a chunk without speech."""
 _HINT = "Run again to transcribe what is missing; if that does not help, delete the session's plan"
 
 
 @dataclass(frozen=True)
 class _Heard:
-    """A word of a chunk and the engine's segment it comes from."""
+    """A word with its chunk and segment."""
 
     word: Word
     chunk: int
@@ -38,17 +39,8 @@ def merge_transcript(
 ) -> Merged:
     """Merge all chunks of a session, write the result to ``output`` and return it.
 
-    The order of ``plans`` and ``chunks`` does not matter.
-
-    Args:
-        timeline: where each track lies in the session; the offset is added in whole samples.
-        plans: the plan of each track.
-        chunks: the transcript of every chunk of every plan.
-        options: where segments end.
-        output: the file to write.
-
     Raises:
-        UserError: a chunk has no transcript, or one of another plan.
+        UserError: a chunk has no transcript, or one made for another plan.
     """
     plan_of = {plan.track: plan for plan in plans}
     segments: list[MergedSegment] = []
@@ -74,7 +66,7 @@ def merge_transcript(
 
 
 def _chunks_of(plan: ChunkPlan, chunks: Sequence[ChunkTranscript]) -> list[ChunkTranscript]:
-    """Return the transcripts of a plan's cores in order; each must be there once, made for that core."""
+    """Return the transcripts of a plan's chunks in order; each must exist once."""
     found: dict[int, ChunkTranscript] = {}
     for chunk in chunks:
         if chunk.track != plan.track:
@@ -111,7 +103,7 @@ def _session_times(track: TimelineTrack, part: Word | RemovedSegment) -> tuple[f
 
 
 def _moved(track: TimelineTrack, segment: RemovedSegment) -> RemovedSegment:
-    """Return a removed segment on the session's clock."""
+    """Return a removed segment with times of the session."""
     words = []
     for word in segment.words:
         start, end = _session_times(track, word)
@@ -121,7 +113,7 @@ def _moved(track: TimelineTrack, segment: RemovedSegment) -> RemovedSegment:
 
 
 def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> list[MergedSegment]:
-    """Return the words on the session's clock; the engine's segments and long pauses divide them."""
+    """Return the words with times of the session, divided at the engine's segments and at long pauses."""
     starts = list(accumulate((_session_samples(track, item.word.start) for item in kept), max))
     stops = [max(start, _session_samples(track, i.word.end)) for start, i in zip(starts, kept, strict=True)]
     stops = [min(stop, after) for stop, after in zip(stops, [*starts[1:], *stops[-1:]], strict=True)]
@@ -129,7 +121,7 @@ def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> lis
     for index, (item, start, stop) in enumerate(zip(kept, starts, stops, strict=True)):
         times = {"start": seconds(start), "end": seconds(stop)}
         word = MergedWord(**{**item.word.model_dump(), **times}, track=track.track, chunk=item.chunk)
-        # In samples: of seconds, the same pause would be a little longer late in a session, or shorter.
+        # In samples: as floats of seconds, the same pause would differ late in a session.
         if index and start - stops[index - 1] < _pause_between(kept[index - 1], item, gap_s):
             groups[-1].append(word)
         else:
@@ -141,9 +133,9 @@ def _segments(track: TimelineTrack, kept: Sequence[_Heard], gap_s: float) -> lis
 
 
 def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> int:
-    """Return the pause in samples from which ``item`` begins a new segment: 0 where the engine did so itself.
+    """Return the pause in samples from which ``item`` starts a new segment; 0 where the engine starts one.
 
-    Where two chunks meet, the engine had no say: a sentence that runs on over the cut stays whole.
+    Between two chunks, a sentence that continues stays in one segment.
     """
     if before.chunk != item.chunk:
         over_s = 0.0 if ends_sentence(before.word.text) else min(gap_s, RUNS_ON_S)
@@ -153,7 +145,7 @@ def _pause_between(before: _Heard, item: _Heard, gap_s: float) -> int:
 
 
 def _language(chunks: Sequence[ChunkTranscript]) -> str:
-    """Return the language of most words, without words that of most chunks; ``und`` without any."""
+    """Return the language of most words, or else of most chunks, or else ``und``."""
     words, number = Counter[str](), Counter(chunk.language for chunk in chunks)
     for chunk in chunks:
         for segment in chunk.segments:
@@ -162,6 +154,6 @@ def _language(chunks: Sequence[ChunkTranscript]) -> str:
 
 
 def _engines(chunks: Sequence[ChunkTranscript]) -> list[Engine]:
-    """Return the distinct engines in a fixed order; a chunk without speech needed none."""
+    """Return the distinct engines in a fixed order."""
     distinct = {tuple(chunk.engine.model_dump().values()): chunk.engine for chunk in chunks}
     return [distinct[key] for key in sorted(distinct) if distinct[key].name != NO_ENGINE]

@@ -1,7 +1,6 @@
-"""Who is who: enrolled voices, and the names of a session's speakers.
+"""Speaker identification: enrolled voices, and the names of a session's speakers.
 
-Names lie beside the transcript and never in it: whoever is enrolled or written down later, only what shows
-names is made again.
+Names are kept beside the transcript, so a new name only redoes what shows names.
 """
 
 from __future__ import annotations
@@ -32,27 +31,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LONGEST_S = 600.0
-"""So much of a clip is listened to."""
+"""Length of a voice sample; the rest is ignored."""
 SHORT_S = 5.0
-"""A clip with less speech is remarked on: how a voice sounds varies with what is said."""
+"""A sample with less speech than this gets a warning."""
 OTHERS_SHARE = 0.1
-"""From this share of the speech on, another voice in a clip is remarked on."""
+"""A sample in which others have more than this share of the speech gets a warning."""
 
 
 def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) -> EnrolledVoice:
-    """Listen to an enrolment clip and write how the person sounds.
+    """Write the embedding of a voice sample: of the speaker who talks most in it.
 
-    Where several are heard, the one that talks most is used. A clip that cannot be used spoils nothing but
-    itself: the file then says why.
-
-    Args:
-        clip: a recording of one person, in any format.
-        checksum: its SHA-256.
-        options: model and device.
-        output: the file to write.
+    If the sample is unusable, the file says why.
 
     Raises:
-        UserError: the models cannot be had.
+        UserError: the models are unavailable.
     """
     engine = diarization_engine(options.model)
     look_at = engine.window_models(options)
@@ -61,7 +53,7 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) ->
     try:
         samples = _samples(clip, checksum)
     except UserError as error:
-        # Clips are opened like recordings, but have no row that could be removed.
+        # The hint is about recordings, which have a row in the manifest.
         problem = f"{error.what}. {error.hint.replace('its row from the manifest', 'it')}"
     else:
         grid = look_at.grid(None)
@@ -73,7 +65,7 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) ->
             unbounded = Diarize(model=options.model)
             turns, _, _ = engine.cluster(about, segmentations, embeddings, unbounded)
             heard = sorted(voices(found, turns), key=lambda voice: -voice.speech_s)
-        problem = _remark(heard)
+        problem = _warning(heard)
     voice = EnrolledVoice(
         model=models.describe(options.model),
         speech_s=heard[0].speech_s if heard else 0.0,
@@ -85,7 +77,7 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) ->
 
 
 def _samples(clip: Path, checksum: str) -> NDArray[np.float32]:
-    """Return the beginning of a clip as 16 kHz mono."""
+    """Return the first ``LONGEST_S`` of a voice sample as 16 kHz mono."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         source = fetch_recording(
@@ -101,7 +93,7 @@ def _samples(clip: Path, checksum: str) -> NDArray[np.float32]:
         return read_samples(audio, 0, min(made.samples, round(LONGEST_S * SAMPLE_RATE)))
 
 
-def _remark(heard: Sequence[Voice]) -> str | None:
+def _warning(heard: Sequence[Voice]) -> str | None:
     if not heard:
         return "no speech is heard in it. Record the person alone, for 10 s or more"
     others = sum(voice.speech_s for voice in heard[1:])
@@ -121,20 +113,20 @@ def name_speakers(
     options: Name,
     output: Path,
 ) -> Names:
-    """Find out who each speaker of a session is, write it to ``output`` and return it.
+    """Name the speakers of a session; write the names to ``output`` and return them.
 
-    The table decides; then, where a track is one person's, the track; then the voices.
+    The table of names takes precedence over the tracks of a multitrack session, and these over voices.
 
     Args:
-        transcript: the session, by labels.
-        sounds: how its speakers sound.
-        people: name, clip and voice of each enrolment clip.
-        table: (speaker, name) rows of the session: a label or a moment, and a name or "" (keep the label).
-        options: how near and how clear a voice must be.
+        transcript: the session, with labels.
+        sounds: the embeddings of its speakers.
+        people: the name, path and embedding of each voice sample.
+        table: the session's rows of the table of names: speaker and name.
+        options: threshold and margin.
         output: the file to write.
 
     Raises:
-        UserError: voices were made by different models.
+        UserError: the embeddings are of different models.
     """
     given, problems = _by_table(transcript, table)
     enrolled: dict[str, list[list[float]]] = {}
@@ -152,7 +144,7 @@ def name_speakers(
         taken={name for name in given.values() if name},
     )
     by_voice = {found.speaker: found for found in matched}
-    # What is less than perfect about a clip matters where it decided.
+    # A doubtful sample matters if it decided.
     decided = {name for found in matched if found.name for name in (found.nearest, found.second)}
     flags = [
         f"{visible(clip)}: {voice.problem}"
@@ -177,12 +169,11 @@ def _named(
         return NamedSpeaker(speaker=label, name=name, origin="table", reason=reason)
     if transcript.layout == "multitrack":
         return NamedSpeaker(speaker=label, name=label, origin="track")
-    reason = "is never heard alone"
-    return by_voice.get(label) or NamedSpeaker(speaker=label, name=None, origin="none", reason=reason)
+    return by_voice.get(label) or NamedSpeaker(speaker=label, reason="never talks alone")
 
 
 def _by_table(transcript: Transcript, table: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
-    """Return the name that the table gives to each label, and a line for each row that fits nobody."""
+    """Return the table's names by label, and a message for each row that matches nobody."""
     given: dict[str, str] = {}
     problems = []
     for speaker, name in table:
@@ -200,7 +191,7 @@ def _by_table(transcript: Transcript, table: Sequence[tuple[str, str]]) -> tuple
 
 
 def who_talks(transcript: Transcript, speaker: str) -> str | None:
-    """Return the label of who begins to talk at a moment (``12:34``), or else talks then; None: nobody."""
+    """Return the label of whoever starts to talk at a time (``12:34``), or else talks then, if anybody."""
     time = moment(speaker)
     if time is None:
         return None

@@ -1,12 +1,11 @@
-"""The table of names: who a speaker of a session is, as a person has written it down.
+"""The table of names, in which a person writes down who the speakers of sessions are.
 
-Tab-separated: the columns ``session``, ``speaker`` and ``name``. ``speaker`` is a label (``SPEAKER_01``),
-or a moment at which that person talks (``12:34``), which holds whatever the labels are.
+It is tab-separated, with the columns ``session``, ``speaker`` and ``name``. ``speaker`` is a label
+(``SPEAKER_01``) or a time at which that speaker talks (``12:34``), which stays right if labels change.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +13,16 @@ from pathlib import Path
 from sessionscribe.core import tables
 from sessionscribe.core.errors import unknown_session
 from sessionscribe.core.text import TOO_LONG, is_long_name
+from sessionscribe.core.units import parse_clock
 
 COLUMNS = ("session", "speaker", "name")
-MOMENT = re.compile(r"(?:(\d+):)?(\d{1,3}):([0-5]\d)(\.\d+)?")
 
 
 @dataclass(frozen=True)
 class SpeakerMap:
-    """The rows that can be used, as speaker and name by session, and a line for each that cannot.
+    """The valid rows, as speaker and name by session, and a message for each invalid row.
 
-    A speaker is a label or a moment; an empty name keeps the label.
+    A speaker is a label or a time; an empty name keeps the label.
     """
 
     rows: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
@@ -31,15 +30,14 @@ class SpeakerMap:
 
 
 def read(path: Path, sessions: Iterable[str]) -> SpeakerMap:
-    """Read the table; a missing file is an empty one. What is wrong with a row concerns this row only.
+    """Read the table; a missing file is empty, and an invalid row is left out.
 
     Args:
         path: the table.
-        sessions: the names of all sessions that there are.
+        sessions: the names of all sessions.
 
     Raises:
-        UserError: the table as a whole cannot be understood (encoding, columns, a quotation mark that is not
-            closed).
+        UserError: the table as a whole is invalid (encoding, columns, unclosed quotation marks).
     """
     text = tables.read_text(path)
     if not text:
@@ -47,7 +45,7 @@ def read(path: Path, sessions: Iterable[str]) -> SpeakerMap:
     found = tables.rows(text, path)
     header = [cell.strip() for cell in next(found, (1, []))[1]]
     tables.check_header(header, COLUMNS, COLUMNS, path)
-    known, problems = dict.fromkeys(sessions), []  # in their order, in which a message lists them
+    known, problems = dict.fromkeys(sessions), []
     rows: dict[str, list[list[str]]] = {}
     for line, values in found:
         cells = [" ".join(value.split()) for value in values]
@@ -75,13 +73,11 @@ def _problem(row: Mapping[str, str], cells: int, sessions: Collection[str], path
 
 
 def moment(speaker: str) -> tuple[float, float] | None:
-    """Return the moment that stands for a speaker as seconds ``[start, end)``; None where it is a label.
+    """Return the time that stands for a speaker as seconds ``[start, end)``; None for a label.
 
-    ``12:34`` is all of that second, as a transcript shows it.
+    ``12:34`` is all of that second, as transcripts show it.
     """
-    match = MOMENT.fullmatch(speaker)
-    if match is None:
+    start = parse_clock(speaker) if ":" in speaker else None
+    if start is None:
         return None
-    hours, minutes, whole, fraction = match.groups()
-    start = 3600 * int(hours or 0) + 60 * int(minutes) + int(whole)
-    return (start + float(fraction), start + float(fraction)) if fraction else (float(start), start + 1.0)
+    return (start, start) if "." in speaker or "," in speaker else (start, start + 1)

@@ -1,1 +1,1 @@
-"""Are the models there, asked before any other work."""
+"""The check of models before any other work."""

@@ -1,4 +1,4 @@
-"""Are the models there? Asked before any other work and before any GPU is asked for."""
+"""preflight: check models before any other work, and before a GPU is requested."""
 
 from __future__ import annotations
 
@@ -17,16 +17,12 @@ from sessionscribe.engines.registry import diarization_engine, speech_engine
 def check_models(
     *, speech: list[str], diarization: list[str], output: Path, log: Callable[[str], None]
 ) -> None:
-    """Fetch models that are not on this machine, check folders, and write what was found to ``output``.
+    """Fetch missing models, check the folders of models, and write a line for each to ``output``.
 
-    Args:
-        speech: speech models (folder or hub id).
-        diarization: diarization pipelines (folder or hub id).
-        output: a text file, one line per model.
-        log: gets one line per model.
+    Models are folders or hub ids.
 
     Raises:
-        UserError: a model cannot be had; the message names the ways out.
+        UserError: a model is unavailable; the hint says what to do.
     """
     if diarization and not models.can_diarize():
         what = "torch and pyannote.audio, which tell speakers apart, are not installed"
@@ -49,14 +45,14 @@ def check_models(
 
 
 def ensure_pipeline(model: str, *, say: Callable[[str], None]) -> Path:
-    """Return the folder of a pipeline; fetch it and the hub models that it names where they are not here.
+    """Return the folder of a pipeline after fetching it and the hub models that it uses, if missing.
 
     Raises:
-        UserError: one cannot be had; the message names the ways out.
+        UserError: a model is unavailable; the hint says what to do.
     """
     folder = fetch.ensure(model, "diarization pipeline", "diarize.model", say=say)
     parts = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["pipeline"]["params"]
-    # A pipeline without a PLDA of its own takes that of community-1, whatever its clustering.
+    # A pipeline without its own PLDA uses that of community-1.
     for part in [*parts.values(), *([] if "plda" in parts else [models.DIARIZATION["community-1"]])]:
         name = part.get("checkpoint", "") if isinstance(part, dict) else part
         if isinstance(name, str) and "/" in name and not name.startswith("$"):

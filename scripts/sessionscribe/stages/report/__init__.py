@@ -1,1 +1,1 @@
-"""What `sessionscribe report` shows: of a session its pictures, its audit and its cost; and all sessions."""
+"""The pages of `sessionscribe report`."""

@@ -1,1 +1,1 @@
-"""Chunks to words: the language, windows of speech, fallback decoding, hallucinations."""
+"""Transcription: the language, windows of speech, fallback decoding and hallucination filters."""

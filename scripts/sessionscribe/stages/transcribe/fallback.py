@@ -1,12 +1,12 @@
 """Fallback decoding: decode skipped or doubtful speech again, in smaller windows.
 
-Models skip speech, above all where speakers change in a window, and loop where they understand nothing.
-Speech without a word is decoded separately, a window of low confidence in halves, and the version with the
-higher score stays. Words of low confidence that the other version does not confirm are suppressed: two
-decodings of unintelligible sound have little in common.
+Models skip speech, above all where speakers change within a window, and repeat themselves where they
+understand nothing. Speech without words is decoded separately, a window of low confidence in halves, and the
+version with the higher score is kept. Words of low confidence that the other version does not confirm are
+suppressed, since two decodings of unintelligible sound have little in common.
 
-Everything depends on a single window, so it does not matter where chunks are cut. A window is decoded again
-at most `ROUNDS` times, at temperature 0, and without the prompt, which may have misled the model.
+Everything depends on a single window, so cuts between chunks do not matter. A window is decoded again at most
+`ROUNDS` times, at temperature 0 and without the prompt, which may have misled the model.
 """
 
 from __future__ import annotations
@@ -45,31 +45,31 @@ NEAR_S = 1.0
 AGREEMENT = 0.5
 """Share of a segment's words that the other version must contain to confirm it."""
 ECHO_WORDS = 5
-"""So many words of the prompt in a row are an echo; if somebody said them, the other version has them too."""
+"""Words of the prompt in a row that are an echo; if somebody said them, the other version has them too."""
 USUAL_MARKS = 0.02, 0.25
-"""Share of words followed by punctuation; it was 0.05 to 0.24 in 20 windows of natural and read speech."""
+"""Usual share of words followed by punctuation; 0.05 to 0.24 in 20 windows of natural and read speech."""
 SAME_MARKS = 1.5
-"""If punctuation differs by a larger factor without the prompt, the prompt is to blame."""
+"""If punctuation differs by a larger factor without the prompt, the prompt has misled the model."""
 MISLED_WORDS = 20
-"""Least number of words judged by their punctuation."""
+"""Fewest words that are judged by their punctuation."""
 FEW = 8
-"""Least number of words judged by agreement."""
+"""Fewest words that are judged by agreement."""
 IMPROBABLE, DENSE = -0.75, 2.0
-"""Mean log probability below which, and compression ratio above which, words must be confirmed.
+"""Mean log probability below which and compression ratio above which words must be confirmed.
 
 Speech in white noise of the same level has -0.5 to -0.75 and 1.3 to 1.8. Reversed speech has less than -0.75
 or more than 2, and the versions have 7 to 46 % of their words in common.
 """
 
 Decode = Callable[[Sequence[Window]], list[Decoded]]
-"""Decodes windows into segments with the number of their window."""
+"""Decodes windows and returns segments, which have the number of their window."""
 
 
 @dataclass(frozen=True)
 class FallbackResult:
-    """Speech that is decoded again, and both versions with their scores.
+    """Speech that is decoded again, with both versions and their scores.
 
-    It is a ``whole`` window, or lies ``within`` a window of which the whole was decoded again.
+    It is a ``whole`` window, or ``within`` one that was decoded again as a whole.
     """
 
     window: Window
@@ -87,7 +87,7 @@ class FallbackResult:
 
 
 def suppression(segment: Decoded, options: Transcribe) -> str | None:
-    """Return why a segment is suppressed, here or by the engine's own thresholds, or None."""
+    """Return why a segment is suppressed, by fallback decoding or the engine's thresholds, if it is."""
     if segment.suppressed:
         return segment.suppressed
     if segment.compression_ratio > options.compression_ratio_threshold:
@@ -101,7 +101,7 @@ def _is_plausible(segment: Decoded) -> bool:
 
 
 def is_unsure(segment: Decoded | Segment, options: Transcribe) -> bool:
-    """Return whether a segment has low confidence, well before the engine itself would suppress it."""
+    """Return whether a segment has low confidence; the threshold is above the engine's own."""
     return segment.avg_logprob < options.low_confidence_log_prob
 
 
@@ -111,10 +111,10 @@ def decode_again(
     """Decode doubtful speech again; return all segments in order, and the speech that was decoded twice.
 
     Args:
-        first: decoded segments of ``windows``.
-        windows: in samples, in order, without overlap.
-        decode: decodes windows without the prompt; times are on the clock of ``windows``.
-        options: thresholds, and the prompt that ``first`` was decoded with.
+        first: the segments of ``windows``.
+        windows: in samples, in order, without overlaps.
+        decode: decodes windows without the prompt; its times are relative to the same origin.
+        options: thresholds, and the prompt of the first version.
     """
     prompted = _runs(f"{options.initial_prompt} {options.hotwords}".split())
     own: dict[int, list[Decoded]] = {number: [] for number in range(len(windows))}
@@ -140,7 +140,7 @@ def decode_again(
             kept = [piece for segment in kept for piece in _split(segment, part.window)]
             kept += both.second if both.second_wins else both.first
             found[number] = tuple(sorted(kept, key=lambda segment: segment.start))
-            if both.second_wins and any(_is_plausible(said) for said in both.second):  # but perhaps not all
+            if both.second_wins and any(_is_plausible(said) for said in both.second):  # may have gaps, too
                 inner = both.whole or both.within
                 gaps = _silent(both.window, both.second, options)
                 due += [(number, replace(gap, within=inner)) for gap in gaps]
@@ -148,7 +148,7 @@ def decode_again(
 
 
 def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[FallbackResult]:
-    """Return the parts of a window to decode again: all of it, or its speech without a word."""
+    """Return the parts of a window to decode again: the whole window, or speech without words."""
     reason = _reason(segments, options)
     if reason is None and any(segment.words for segment in segments):
         return _silent(window, segments, options)
@@ -156,7 +156,7 @@ def find_doubtful(window: Window, segments: Sequence[Decoded], options: Transcri
 
 
 def _reason(segments: Sequence[Decoded], options: Transcribe) -> str | None:
-    """Return why a whole window is to be decoded again, or None."""
+    """Return why a whole window is decoded again, if it is."""
     if any(segment.suppressed == ECHO for segment in segments):
         return ECHO
     words = sum(len(segment.words) for segment in segments)
@@ -173,15 +173,15 @@ def _prompted(options: Transcribe) -> bool:
 
 
 def _marks(segments: Iterable[Decoded]) -> float:
-    """Return the share of words that are followed by punctuation."""
+    """Return the share of words followed by punctuation."""
     texts = [word.text for segment in segments for word in segment.words]
     return sum(unicodedata.category(text[-1])[0] == "P" for text in texts) / max(len(texts), 1)
 
 
 def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) -> list[FallbackResult]:
-    """Return the gaps between two words with at least ``options.fallback_gap_s`` seconds of speech.
+    """Return the gaps between words with at least ``options.fallback_gap_s`` seconds of speech.
 
-    As in the audit, pauses do not count: several missed shouts in a row are a gap, too.
+    As in the audit, speech interrupted by pauses counts together.
     """
     words = united(part for segment in segments for word in segment.words for part in heard_in(word))
     ends = [stop for _, stop in words]
@@ -195,7 +195,7 @@ def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) ->
 
 
 def _smaller(part: FallbackResult, options: Transcribe) -> list[Window]:
-    """Return the windows to decode a part in; none if that would repeat the first decoding."""
+    """Return the windows in which a part is decoded again; none if they would be the same as before."""
     longest = options.window_s * SAMPLE_RATE
     if part.whole:
         longest = max(length(_intervals(part.window)) / 2 + SAMPLE_RATE, SHORTEST_S * SAMPLE_RATE)
@@ -204,7 +204,7 @@ def _smaller(part: FallbackResult, options: Transcribe) -> list[Window]:
 
 
 def _compared(part: FallbackResult, second: tuple[Decoded, ...], options: Transcribe) -> FallbackResult:
-    """Return both versions with their scores; unconfirmed segments of the better one are suppressed."""
+    """Return both versions with their scores, with unconfirmed segments of the better one suppressed."""
     marks = sorted((_marks(part.first), _marks(second)))
     misled = part.reason == ECHO or (part.reason == MISLED and marks[1] > SAME_MARKS * marks[0])
     scores = 0.0 if misled else score(part.first, part.window, options), score(second, part.window, options)
@@ -216,9 +216,9 @@ def _compared(part: FallbackResult, second: tuple[Decoded, ...], options: Transc
 
 
 def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> float:
-    """Return how many seconds of speech a version covers with words, weighted by their probability.
+    """Return the seconds of speech that the words of a version cover, weighted by probability.
 
-    Each second is weighted by the mean probability of its segment's tokens; suppressed segments count zero.
+    The weight is the mean probability of the segment's tokens; suppressed segments do not count.
     """
     pause = round(PAUSE_S * SAMPLE_RATE / 2)
     speech, total = _intervals(window), 0.0
@@ -233,10 +233,10 @@ def score(segments: Iterable[Decoded], window: Window, options: Transcribe) -> f
 def _confirmed(
     won: Sequence[Decoded], lost: Sequence[Decoded], options: Transcribe, *, within: bool
 ) -> tuple[Decoded, ...]:
-    """Return the better version; its implausible segments are suppressed if the other version differs.
+    """Return the better version, with implausible segments suppressed if the other version differs.
 
-    If the other version is empty, only very improbable segments are suppressed; ``within`` a window of low
-    confidence, improbable ones are, too.
+    If the other version is empty, only very improbable segments are suppressed, or improbable ones
+    ``within`` a window of low confidence.
     """
 
     def is_invented(segment: Decoded) -> bool:
@@ -254,7 +254,7 @@ def _confirmed(
 
 
 def agreement(segment: Decoded, others: Iterable[Decoded]) -> float:
-    """Return the share of words that a segment has in common, in order, with the other version."""
+    """Return the share of a segment's words that the other version has in the same order."""
     from rapidfuzz.distance import LCSseq  # noqa: PLC0415
 
     near = [
@@ -268,13 +268,13 @@ def agreement(segment: Decoded, others: Iterable[Decoded]) -> float:
 
 
 def _runs(texts: Iterable[str]) -> set[tuple[str, ...]]:
-    """Return all runs of `ECHO_WORDS` words."""
+    """Return all sequences of `ECHO_WORDS` words."""
     words = [normalised(text) for text in texts]
     return {tuple(words[at : at + ECHO_WORDS]) for at in range(len(words) - ECHO_WORDS + 1)}
 
 
 def _split(segment: Decoded, gap: Window) -> Iterator[Decoded]:
-    """Yield the parts of a segment before and after a gap between two of its words."""
+    """Yield the parts of a segment before and after a gap between its words."""
     before = [word for word in segment.words if interval(word.start, word.end)[0] < gap[0].start]
     for words in (before, list(segment.words[len(before) :])):
         if len(words) == len(segment.words):

@@ -1,7 +1,7 @@
-"""Hallucination filter: find phrases that models are known to invent, where nobody speaks.
+"""Hallucination filter: find phrases that models are known to invent where nobody speaks.
 
-What it finds is kept beside the transcript, with the reason. The filter needs evidence beside the text, since
-people do say "Thank you.". Thresholds on whole segments come first (``fallback.suppression``).
+Since people do say "Thank you.", the filter needs evidence besides the text. Removed text is kept beside the
+transcript with the reason. Thresholds on segments (``fallback.suppression``) are applied before.
 """
 
 from __future__ import annotations
@@ -23,13 +23,7 @@ PHANTOM = "a phrase that models invent in silence, and no speech there"
 
 
 def is_phantom(segment: Segment, speech: Sequence[Interval], options: Transcribe) -> bool:
-    """Return whether a segment consists of invented phrases only.
-
-    Args:
-        segment: with times in seconds of the track.
-        speech: where the track has speech, in samples, in order and apart.
-        options: what counts as evidence.
-    """
+    """Return whether a segment consists of invented phrases only, given the speech of its track."""
     kind = kind_of_phantom(segment.text) if options.filter_phrases else None
     if kind is None or _mostly_outside(segment.words, speech):
         return kind is not None
@@ -44,10 +38,9 @@ def _mostly_outside(words: Sequence[Word], speech: Sequence[Interval]) -> bool:
 
 
 def kind_of_phantom(text: str) -> str | None:
-    """Return the kind of a text that consists of phrases that models are known to invent in silence.
+    """Return the kind of a text that consists of phrases that models invent in silence.
 
-    Returns:
-        ``credits`` (nobody says them), ``closings`` (people say them, too), or None for any other text.
+    That is ``credits`` (nobody says them) or ``closings`` (people say them, too); None for other texts.
     """
     normal = normalised(text)
     return next((kind for kind, pattern in _patterns().items() if pattern.fullmatch(normal)), None)
@@ -61,7 +54,7 @@ def phrases() -> dict[str, dict[str, list[str]]]:
 @cache
 def _patterns() -> dict[str, re.Pattern[str]]:
     """Return the patterns of credits, and of closings with or without credits."""
-    # Of all languages: a model that hears nothing does not keep to the one that it was told.
+    # Of all languages: in silence, models also invent phrases in other languages.
     every = {
         kind: {normalised(phrase) for own in languages.values() for phrase in own}
         for kind, languages in phrases().items()

@@ -1,6 +1,6 @@
-"""Find the language of each window, where a session has several or an unknown one.
+"""Detect the language of each window, for sessions with several languages or an unknown one.
 
-Everything depends on a single window, so it does not matter where chunks are cut.
+Everything depends on a single window, so cuts between chunks do not matter.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.stages.transcribe.windows import Window, decoding_windows
 
 PART_S = 10.0
-"""Speech whose language is detected at once: as reliable as 30 s, and nearer to where it changes."""
+"""Length of speech whose language is detected at once; as reliable as 30 s, and closer to changes."""
 CONFIDENT = 0.5
-"""Least probability of a language that counts; on far-field meetings, right ones have 0.4 to 1.0."""
+"""Least probability of a detected language; in far-field meetings, right ones have 0.4 to 1.0."""
 
 Detect = Callable[[Window], tuple[str, float]]
 """Returns the language of a window and its probability."""
 
 
 def by_language(windows: Iterable[Window], detect: Detect) -> list[tuple[Window, str]]:
-    """Divide windows where the language changes; return each part and its language."""
+    """Divide windows where the language changes; return each part with its language."""
     found = []
     for window in windows:
         parts = decoding_windows(window, longest=round(PART_S * SAMPLE_RATE))
@@ -37,9 +37,9 @@ def by_language(windows: Iterable[Window], detect: Detect) -> list[tuple[Window,
 
 
 def _settled(detected: Sequence[tuple[str, float]]) -> list[str]:
-    """Return the language of each part; a doubtful one has that of the part before, else of the one after.
+    """Return the language of each part; doubtful ones get that of the previous part, or else the next one.
 
-    If all are doubtful, all have the most likely one.
+    If all are doubtful, all get the most probable language.
     """
     sure = [(number, code) for number, (code, probability) in enumerate(detected) if probability >= CONFIDENT]
     if not sure:

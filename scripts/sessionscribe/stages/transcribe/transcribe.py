@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VOTES = 5, 12
-"""Windows of speech that vote for a language, at least and at most: one for every `PER_VOTE_S` of speech."""
+"""Fewest and most windows that vote for the language; there is one for every `PER_VOTE_S` of speech."""
 PER_VOTE_S = 300.0
 UNDETERMINED = "und"
 PER_WINDOW = "mixed"
@@ -53,10 +53,10 @@ def detect_language(
     threads: int,
     output: Path,
 ) -> Language:
-    """Let some 30 s windows, spread over the speech of a session, vote for its language.
+    """Detect the language of a session by a vote of 30 s windows that are spread over its speech.
 
-    Votes count by their probability. A given language is noted without loading a model, and so is a session
-    without any speech (``und``).
+    Votes are weighted by their probability. No model is loaded if the language is given or if there is no
+    speech (``und``).
     """
     given, votes, weight = options.language != "auto", [], defaultdict[str, float](float)
     windows = [] if given else voting_windows(plans, audio)
@@ -78,7 +78,7 @@ def detect_language(
 
 
 def voting_windows(plans: list[ChunkPlan], audio: list[Path]) -> list[tuple[ChunkPlan, Path, int, int]]:
-    """Return windows at even steps through all speech, in samples ``[start, stop)`` of their track."""
+    """Return evenly spread windows of speech, in samples ``[start, stop)`` of their track."""
     spans = [
         (plan, path, span.start) for plan, path in zip(plans, audio, strict=True) for span in plan.speech
     ]
@@ -101,10 +101,10 @@ def transcribe_chunk(
     threads: int,
     output: Path,
 ) -> ChunkTranscript:
-    """Decode chunk ``index`` of ``plan``; times in the result are seconds of the track.
+    """Decode chunk ``index`` of ``plan``; the times in the result are in seconds of the track.
 
-    The result depends only on the audio of its windows, the plan and the options. Without speech in the plan,
-    nothing is decoded, so no model can invent words in silence.
+    The result depends only on the audio of its windows, the plan and the options. Audio without speech is
+    not decoded, so no model can invent words in it.
     """
     core, windows = plan.cores[index], chunk_windows(plan, index, options)
     heard = span_of(windows, core)
@@ -145,7 +145,7 @@ def transcribe_chunk(
 
 
 def _from(origin: int, windows: list[Window]) -> list[Window]:
-    """Return windows in samples from ``origin``."""
+    """Return windows in samples relative to ``origin``."""
     return [tuple(Span(start=s.start - origin, stop=s.stop - origin) for s in window) for window in windows]
 
 
@@ -156,11 +156,11 @@ def _decode(
     *,
     options: Transcribe,
 ) -> tuple[list[Decoded], list[FallbackResult]]:
-    """Decode windows, each in its language; return the segments, and the speech that was decoded twice."""
+    """Decode windows in their languages; return the segments, and the speech that was decoded twice."""
     windows = [window for window, _ in spoken]
 
     def decode(given: Sequence[Window], how: Transcribe) -> list[Decoded]:
-        """Decode the windows of the chunk, or parts of them."""
+        """Decode windows, or parts of them."""
         codes = [spoken[_number_of(part, windows)][1] for part in given]
         found: list[Decoded] = []
         for code in dict.fromkeys(codes):
@@ -181,7 +181,7 @@ def _number_of(part: Window, windows: Sequence[Window]) -> int:
 
 
 def _most_spoken(segments: Iterable[Decoded]) -> str | None:
-    """Return the language of most words; None without words."""
+    """Return the language of most words, if there are any."""
     words = Counter[str]()
     for segment in segments:
         words[segment.language] += len(segment.words)
@@ -189,10 +189,7 @@ def _most_spoken(segments: Iterable[Decoded]) -> str | None:
 
 
 def _placed(segment: Decoded, heard: Span, language: str) -> Segment:
-    """Move a decoded segment to the clock of its track, in samples, so that nothing drifts.
-
-    ``language`` is the chunk's; it is stored with a segment only if it differs.
-    """
+    """Return a decoded segment with times of its track; its language is noted if it is not ``language``."""
 
     def at(time: float) -> float:
         position = heard.start + round(time * SAMPLE_RATE)
@@ -242,7 +239,7 @@ def _noted(part: FallbackResult, heard: Span, language: str, options: Transcribe
 def _filtered(
     segments: Iterable[Decoded], heard: Span, language: str, speech: list[Interval], options: Transcribe
 ) -> tuple[list[Segment], list[RemovedSegment]]:
-    """Return the segments to keep and those to remove, with the reason, on the clock of the track."""
+    """Return the segments to keep and those to remove, with the reason, with times of the track."""
     kept: list[Segment] = []
     removed: list[RemovedSegment] = []
     for decoded in segments:

@@ -1,9 +1,8 @@
-"""Divide speech into windows that are decoded together.
+"""Divide speech into the windows that are decoded.
 
-A window is decoded by itself, so a sentence that two windows share is heard badly. If windows are simply
-filled, they end anywhere; here they end in long pauses, and there are hardly more of them. They depend on the
-speech of the whole track and not of a chunk, so they are those of a run over the whole track, wherever it is
-cut.
+Each window is decoded separately, so a sentence that is divided between two windows is transcribed badly. So
+windows end in long pauses, although there are few of them. They depend on the speech of the whole track, so
+they are the same wherever the track is cut into chunks.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ from sessionscribe.core.intervals import common
 from sessionscribe.core.units import SAMPLE_RATE
 
 Window = tuple[Span, ...]
-"""A few stretches of speech in samples, in order and apart."""
+"""Spans of speech in samples, in order and without overlaps."""
 
 BREAK = 4.0
-"""Cost of ending a window without a pause, in windows."""
+"""Cost of ending a window without a pause; the cost of a window is 1."""
 PAUSE_S = 0.5
-"""A pause longer by this reduces the cost by a factor of e."""
+"""This much more pause reduces the cost by a factor of e."""
 WHOLE = 2
-"""Longest window with its pauses, in windows, that cuts in silence do not divide."""
+"""Longest window including its pauses, in window lengths, that is not divided by cuts in silence."""
 
 
 def chunk_windows(plan: ChunkPlan, index: int, options: Transcribe) -> list[Window]:
-    """Return the windows that chunk ``index`` of a plan decodes, in order, in samples of the track.
+    """Return the windows that chunk ``index`` of a plan decodes, in samples of the track.
 
-    A window that contains a cut stays whole and belongs to the chunk that contains its middle: no word is
-    cut, heard twice or missed. Only where a window's pauses are so long that a chunk would have to reach far
-    beyond its own audio, cuts in silence divide it.
+    A window that contains a cut belongs to the chunk that contains its middle, so no word is cut, decoded
+    twice or missed. Only windows with so long pauses that a chunk would reach far beyond its own audio are
+    divided by cuts in silence.
     """
     core, longest = plan.cores[index], round(options.window_s * SAMPLE_RATE)
     windows = decoding_windows(plan.speech, longest=longest)

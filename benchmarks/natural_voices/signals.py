@@ -1,6 +1,8 @@
-"""Signal processing that the generators share; sounds are samples, shape (samples,) at 16 kHz."""
+"""Signal processing for the generators; sounds are samples, shape (samples,) at 16 kHz."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -8,7 +10,7 @@ from .media import SAMPLE_RATE, Audio, filter_frames
 
 
 def levelled(audio: Audio, level_db: float) -> Audio:
-    """Return the sound at a level (RMS, dB of full scale), clipped where it does not fit."""
+    """Return the sound at a level (RMS, dB of full scale), clipped to full scale."""
     rms = float(np.sqrt(np.mean(np.square(audio, dtype=np.float64))))
     return np.clip(audio * np.float32(10 ** (level_db / 20) / max(rms, 1e-9)), -1, 1).astype(np.float32)
 
@@ -24,7 +26,7 @@ def resample(audio: Audio, factor: float) -> Audio:
 
 
 def filtered(audio: Audio, low_hz: float, high_hz: float) -> Audio:
-    """Return what lies between two frequencies."""
+    """Return the sound, limited to the frequencies between two."""
     spectrum = np.fft.rfft(audio)
     frequency = np.fft.rfftfreq(len(audio), 1 / SAMPLE_RATE)
     spectrum[(frequency < low_hz) | (frequency > high_hz)] = 0
@@ -32,7 +34,7 @@ def filtered(audio: Audio, low_hz: float, high_hz: float) -> Audio:
 
 
 def convolve(audio: Audio, response: Audio) -> Audio:
-    """Return the sound as heard through a response, as long as the sound."""
+    """Return the convolution with an impulse response, cut to the length of the sound."""
     size = len(audio) + len(response)
     return np.fft.irfft(np.fft.rfft(audio, size) * np.fft.rfft(response, size), size)[: len(audio)].astype(
         np.float32

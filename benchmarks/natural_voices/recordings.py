@@ -1,4 +1,4 @@
-"""Write a conversation as people record one: a video, a file per speaker, numbered parts."""
+"""Write a conversation in the layouts of real recordings: a video, a file per speaker, numbered parts."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def write_video(path: Path, audio: Audio, bit_rate: int) -> None:
 
 
 def write_tracks(folder: Path, conversation: Conversation) -> None:
-    """Write an Opus file per speaker, named after the speaker: nobody else, and a faint noise floor."""
+    """Write an Opus file per speaker, named after the speaker, with a faint noise floor."""
     for index, (name, stem) in enumerate(sorted(conversation.stems.items())):
         write_audio(folder / f"{name}.ogg", stem + noise_floor(len(stem), -66.0, 77 + index), OPUS)
 
 
 def write_chunks(folder: Path, audio: Audio, chunk_s: float) -> None:
-    """Write WebM files of ``chunk_s`` seconds, each complete in itself, as from a restarted recorder."""
+    """Write WebM files of ``chunk_s`` seconds, each with its own header."""
     step = round(chunk_s * SAMPLE_RATE)
     for index, start in enumerate(range(0, len(audio), step)):
         write_audio(folder / f"chunk-{index:03d}.webm", audio[start : start + step], WEBM)

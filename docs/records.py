@@ -1,6 +1,6 @@
-"""Writes the tables of docs/records.md: what each field of each file means, as the models say.
+"""Writes the tables of docs/records.md: the meaning of each field of each file, from the models' docstrings.
 
-Run as ``python -m sessionscribe.artifacts.docs`` (``make docs``); a test compares its tables with the page.
+Run as ``python docs/records.py`` (``make docs``); a test compares the tables with the models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sessionscribe import artifacts
 from sessionscribe.artifacts.base import Artifact, Part, SessionArtifact
 from sessionscribe.core.files import write_text
 
-PAGE = Path("docs/records.md")
+PAGE = Path(__file__).with_suffix(".md")
 COMMON = {
     "session": "The session",
     "track": "The track",
@@ -29,42 +29,52 @@ COMMON = {
     "stop": "The sample after the last",
     "duration_s": "The length",
     "samples": "The length, in samples",
-    "gaps": "Audio that is missing",
+    "gaps": "Missing audio",
+    "missing": "Missing audio",
+    "engines": "The engines that decoded the words",
+    "diarization": "The diarization pipeline; `off` if there is none",
+    "settings": "The settings of all jobs, by stage",
+    "versions": "The versions of packages and of this program, with a checksum of its files",
+    "removed": "Text that the engine or a hallucination filter removed",
+    "redecoded": "Speech that was decoded twice",
+    "unused_prompt": "Hotwords that did not fit into the prompt",
+    "probability": "The model's probability",
+    "checksum": "The SHA-256 of the content",
     "text": "The text",
     "words": "The words",
     "language": "The language of most words",
     "speaker": "The label",
     "speakers": "The labels",
     "model": "The pipeline",
-    "made": "Of what and with what it was made",
-    "size": "In bytes",
-    "sha256": "Of the content",
-    "rule": "The job's rule",
-    "output": "The first file that the job was to write",
-    "flags": "What a reader should know",
+    "made": "The recordings, models, settings and versions that determined it",
+    "size": "The size, in bytes",
+    "sha256": "The SHA-256 of the content",
+    "rule": "The rule of the job",
+    "output": "The first output of the job",
+    "flags": "Warnings",
 }
-"""What fields mean that have no docstring."""
+"""The meaning of fields without a docstring."""
 
 
 def models() -> dict[str, type[Part]]:
-    """Return all artifacts and their parts, by name, in the order of the code."""
+    """Return all artifacts and parts by name, in the order of the code."""
     modules = [
         import_module(f"{artifacts.__name__}.{found.name}") for found in iter_modules(artifacts.__path__)
     ]
     found = {
         name: model
-        for module in modules  # not in the order in which whoever asks has imported them
+        for module in modules
         for name, model in vars(module).items()
         if isinstance(model, type) and issubclass(model, Part) and model.__module__ == module.__name__
         if model not in (Part, Artifact, SessionArtifact)
     }
     for model in found.values():
-        model.model_rebuild()  # some name others that stand below them
+        model.model_rebuild()  # some refer to models defined below them
     return found
 
 
 def documented(page: str) -> str:
-    """Return the page with all its tables renewed."""
+    """Return the page with updated tables."""
 
     def renewed(mark: re.Match[str]) -> str:
         table = _parts() if mark[2] == "the parts" else _fields(models()[mark[2]])
@@ -90,7 +100,7 @@ def _parts() -> str:
 
 
 def _meanings(model: type[Part]) -> Iterator[tuple[str, str]]:
-    """Yield the fields of an artifact, or those that a part has itself, with what they mean."""
+    """Yield the fields of an artifact, or the own fields of a part, with their meanings."""
     docstrings = dict(_docstrings(model))
     for name, field in model.model_fields.items():
         if name == "schema_version" or (
@@ -108,7 +118,7 @@ def _meanings(model: type[Part]) -> Iterator[tuple[str, str]]:
 
 
 def _docstrings(model: type[Part]) -> Iterator[tuple[str, str]]:
-    """Yield the docstrings below a model's fields; pydantic would read them whenever a program starts."""
+    """Yield the docstrings below a model's fields (pydantic would parse them whenever a program starts)."""
     for base in reversed(model.__mro__[: model.__mro__.index(Part)]):
         for definition in ast.parse(inspect.getsource(base)).body:
             assert isinstance(definition, ast.ClassDef)

@@ -1,7 +1,7 @@
-"""Sounds in which nobody says a word: ``python -m natural_voices.sounds CONVERSATION… --to FOLDER``.
+"""Make sounds without words: ``python -m natural_voices.sounds CONVERSATION… --to FOLDER``.
 
-A transcript must not invent words for them. The conversations give the voices for speech that nobody can
-understand: a crowd, speech played backwards, singing.
+A transcript must not invent words for them. The conversations provide the voices for unintelligible speech: a
+crowd, speech played backwards, singing.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def noise(seconds: float, rng: Rng, slope: float = 0.0) -> Audio:
 
 
 def hum(seconds: float, rng: Rng) -> Audio:
-    """Return mains hum with its overtones, which swell a little."""
+    """Return mains hum with overtones, slowly varying in level."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     tone = sum(np.sin(2 * np.pi * 50 * n * time + rng.uniform(0, 6)) / n for n in (1, 2, 3, 4, 6, 10))
     return levelled(tone * (1 + 0.2 * np.sin(2 * np.pi * 0.1 * time)), -30) + noise(seconds, rng) * 0.05
 
 
 def note(pitch: float, seconds: float, partials: Sequence[float], decay: float) -> Audio:
-    """Return a tone of a pitch (semitones above middle C) whose partials die at a rate (1/s)."""
+    """Return a tone with a pitch (semitones above middle C) whose partials decay at a rate (1/s)."""
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     frequency = 261.63 * 2 ** (pitch / 12)
     tone = sum(
@@ -71,7 +71,7 @@ STYLES: dict[str, tuple[float, tuple[float, ...], float, tuple[str, ...]]] = {
 
 
 def music(style: str, seconds: float, rng: Rng) -> Audio:
-    """Return music without voices: chords, a bass, a melody that wanders, drums where the style has them."""
+    """Return music without voices: chords, a bass, a random melody, and the style's drums."""
     beat, partials, decay, drums = STYLES[style]
     track = np.zeros(round(seconds * SAMPLE_RATE) + 8 * SAMPLE_RATE, dtype=np.float32)
 
@@ -90,11 +90,8 @@ def music(style: str, seconds: float, rng: Rng) -> Audio:
             length = float(rng.choice([0.5, 1, 1, 2]))
             step = int(np.clip(step + rng.integers(-2, 3), 0, 13))
             pitch = key + SCALE[step % 7] + 12 * (step // 7) + 12
-            play(
-                at + offset * beat,
-                note(pitch, length * beat, partials, decay),
-                0.35 if rng.random() < 0.85 else 0,
-            )
+            tone, level = note(pitch, length * beat, partials, decay), 0.35 if rng.random() < 0.85 else 0
+            play(at + offset * beat, tone, level)
             offset += length
         for half in range(8 if drums else 0):
             if drums[half % 4]:
@@ -103,7 +100,7 @@ def music(style: str, seconds: float, rng: Rng) -> Audio:
 
 
 def bursts(seconds: float, rng: Rng, gap_s: tuple[float, float], burst: Callable[[], Audio]) -> Audio:
-    """Return short sounds, one after another with gaps between their starts, over a faint noise."""
+    """Return short sounds in succession (``gap_s``: between their starts) over faint noise."""
     track = np.zeros(round(seconds * SAMPLE_RATE) + 4 * SAMPLE_RATE)
     at = 0.5
     while at < seconds:
@@ -115,7 +112,7 @@ def bursts(seconds: float, rng: Rng, gap_s: tuple[float, float], burst: Callable
 
 
 def typing(seconds: float, rng: Rng) -> Audio:
-    """Return somebody's keyboard."""
+    """Return the sound of a keyboard."""
 
     def key() -> Audio:
         time = np.arange(round(rng.uniform(0.02, 0.06) * SAMPLE_RATE)) / SAMPLE_RATE
@@ -139,7 +136,7 @@ def breath(seconds: float, rng: Rng) -> Audio:
 
 
 def laughter(seconds: float, rng: Rng) -> Audio:
-    """Return bursts like laughter: a row of voiced, breathy puffs that fall in pitch."""
+    """Return bursts like laughter: series of voiced, breathy puffs with falling pitch."""
 
     def row() -> Audio:
         pitch = rng.uniform(-9, 9)
@@ -168,7 +165,7 @@ def crowd(seconds: float, rng: Rng, voices: Sequence[Audio], people: int = 14) -
 
 
 def reversed_speech(seconds: float, rng: Rng, voices: Sequence[Audio]) -> Audio:
-    """Return pieces of all voices, played backwards."""
+    """Return pieces of all voices, reversed."""
     size = round(seconds * SAMPLE_RATE / len(voices))
     starts = [int(rng.integers(len(voice) - size)) for voice in voices]
     return np.concatenate([voice[at : at + size][::-1] for voice, at in zip(voices, starts, strict=True)])
@@ -186,7 +183,7 @@ def singing(seconds: float, rng: Rng, voice: Audio) -> Audio:
 
 
 def sounds(voices: Sequence[Audio]) -> Iterator[tuple[str, Callable[[Rng], Audio]]]:
-    """Give the names of all sounds, each with what makes it."""
+    """Yield the name of each sound and the function that makes it."""
     for name, slope in (("white", 0.0), ("pink", 1.0), ("brown", 2.0)):
         yield f"noise-{name}", lambda rng, slope=slope: noise(300, rng, slope)
     yield "noise-hum", lambda rng: hum(300, rng)

@@ -1,7 +1,7 @@
-"""The demo's recordings: ``python -m natural_voices.demo --to resources/demo``.
+"""Make the demo's recordings: ``python -m natural_voices.demo --to resources/demo``.
 
-A video of a meeting, a session of two tracks and a live session of numbered parts, each with its truth; and a
-clip of each voice, which gives the speakers their names.
+A video of a meeting, a session of two tracks and a live session of numbered parts, each with its reference,
+and an enrollment sample of each voice.
 """
 
 from __future__ import annotations

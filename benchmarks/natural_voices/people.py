@@ -1,7 +1,7 @@
-"""Who talks: a person has one voice in every conversation; dev and test share none.
+"""The people and their voices: the same in every conversation, with none shared by dev and test.
 
-The persons of an ordinary conversation are as far from each other, for a speaker encoder (GE2E, distance of
-unit vectors), as people are: 0.72 to 1.0, where two sentences of one person are 0.25 to 0.35 apart.
+For a speaker encoder (GE2E, distance of unit vectors), the people in an ordinary conversation are as far
+apart as real people: 0.72 to 1.0, where two sentences of one person are 0.25 to 0.35 apart.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Voice:
-    """Where a voice comes from: the mean of Kokoro's styles, or Piper's only voice (``joe``)."""
+    """The source of a voice: the mean of some of Kokoro's styles, or Piper's only voice (``joe``)."""
 
     styles: tuple[str, ...]
     size: float = 1.0
-    """Factor on all frequencies, resonances included: below 1 a larger, deeper person."""
+    """Factor of all frequencies, including resonances; below 1 for a larger, deeper person."""
     speed: float = 1.0
 
 

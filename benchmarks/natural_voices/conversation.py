@@ -1,8 +1,8 @@
-"""A conversation from its text: who says what when, with exact turns and words.
+"""Synthesize a conversation from its text, with exact turns and word times.
 
-A text (``texts/NAME.txt``) has one line per utterance, ``person: what is said``. ``<`` before it means that
-the person begins while the last words of the other are still heard, ``<<`` that the other is interrupted.
-Everything else (pauses, levels, rooms) is drawn from a generator whose seed is the conversation's name.
+A text (``texts/NAME.txt``) has one line per utterance, ``person: words``. With ``<`` before the words, the
+person begins during the other's last words; with ``<<``, the other is interrupted. Everything else (pauses,
+levels, rooms) is drawn from a generator whose seed is the conversation's name.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ OVERLAPS_S = {"": None, "<": (0.3, 0.7), "<<": (0.8, 1.4)}
 LEVEL_DB = (-27.0, -21.0)
 NOISE_DB = -60.0
 SAME_TURN_S = 0.5
-"""Pauses of one person that are shorter do not end a turn."""
+"""Longest pause within a turn."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one person says at a stretch; times in seconds from the start of the conversation."""
+    """A line of the text; times in seconds from the start of the conversation."""
 
     speaker: str
     start: float
@@ -58,20 +58,25 @@ class Conversation:
     stems: dict[str, Audio]
 
     def truth(self) -> dict[str, Any]:
-        """Return what a truth file has: ``session``, ``duration_s``, ``words``, ``turns``."""
-        words = [(text, a, b, said.speaker) for said in self.utterances for text, a, b in said.words]
-        return {
-            "session": self.session,
-            "duration_s": round(len(self.waveform) / SAMPLE_RATE, 3),
-            "words": [
-                {"text": text, "start": round(a, 3), "end": round(b, 3), "speaker": who}
-                for text, a, b, who in sorted(words, key=itemgetter(1, 2))
-            ],
-            "turns": [{"speaker": who, "start": round(a, 3), "end": round(b, 3)} for who, a, b in self.turns],
-        }
+        """Return the reference transcript: ``session``, ``duration_s``, ``segments``, ``turns``."""
+        segments = [
+            {
+                "speaker": said.speaker,
+                "start": round(said.start, 3),
+                "end": round(said.stop, 3),
+                "text": said.text,
+                "words": [
+                    {"text": text, "start": round(a, 3), "end": round(b, 3)} for text, a, b in said.words
+                ],
+            }
+            for said in self.utterances
+        ]
+        turns = [{"speaker": who, "start": round(a, 3), "end": round(b, 3)} for who, a, b in self.turns]
+        duration_s = round(len(self.waveform) / SAMPLE_RATE, 3)
+        return {"session": self.session, "duration_s": duration_s, "segments": segments, "turns": turns}
 
     def utterances_json(self) -> str:
-        """Return the utterances as JSON, one a line; words are ``[text, start, stop]``."""
+        """Return the utterances as JSON, one per line; words are ``[text, start, stop]``."""
         rows = []
         for said in self.utterances:
             row = asdict(said) | {"start": round(said.start, 3), "stop": round(said.stop, 3)}
@@ -96,7 +101,7 @@ def read_text(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def room(rng: random.Random) -> Audio:
-    """Return the impulse response of a small room, as one seat hears it; shape (samples,)."""
+    """Return an impulse response of a small room; shape (samples,)."""
     decay_s = rng.uniform(0.15, 0.35)
     tail = np.random.default_rng(rng.randrange(2**31)).standard_normal(round(decay_s * SAMPLE_RATE))
     tail *= np.exp(-6.9 * np.arange(len(tail)) / len(tail))
@@ -106,14 +111,14 @@ def room(rng: random.Random) -> Audio:
 
 
 def within(spans: list[tuple[float, float]], word: Timed) -> Timed:
-    """Return a word without the silence at its ends: synthesizers count the pause after it as the word's."""
+    """Return a word without silence at its ends: for synthesizers, the pause after a word belongs to it."""
     text, start, stop = word
     heard = [(max(a, start), min(b, stop)) for a, b in spans if a < stop and b > start]
     return (text, heard[0][0], heard[-1][1]) if heard else word
 
 
 def gap(mark: str, rng: random.Random) -> float:
-    """Return how long after the last speaker's end a line begins, in seconds; below 0 over the last words."""
+    """Return the pause before a line in seconds; negative if it overlaps the one before it."""
     overlap = OVERLAPS_S[mark]
     return -rng.uniform(*overlap) if overlap else rng.uniform(*PAUSE_S)
 
@@ -123,7 +128,7 @@ def make(name: str) -> Conversation:
     seed = zlib.crc32(name.encode())
     rng = random.Random(seed)
     synthesizer = Synthesizer(seed % 2**31)
-    end = rng.uniform(0.3, 0.8)  # of what was heard so far
+    end = rng.uniform(0.3, 0.8)  # of the conversation so far
     utterances: list[Utterance] = []
     placed: dict[str, list[tuple[int, Audio]]] = {}  # of each person: first sample, samples
     spans: dict[str, list[tuple[float, float]]] = {}  # of each person: where there is sound
@@ -147,7 +152,7 @@ def make(name: str) -> Conversation:
 
 
 def mixed(placed: list[tuple[int, Audio]], total: int, rng: random.Random) -> Audio:
-    """Return all that one person says, at a level and in a room of their own; shape (total,)."""
+    """Return the speech of one person, with a level and room of their own; shape (total,)."""
     stem = np.zeros(total, dtype=np.float32)
     for start, audio in placed:
         stem[start : start + len(audio)] += audio[: total - start]
