@@ -383,7 +383,7 @@ def test_a_copy_that_was_cut_off_is_refused_but_with_force(
     assert main.main(["correct", "s", "cut.txt"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"sessionscribe: cut.txt: leaves out {lacking} of 50 words of the transcript")
-    assert line.endswith("If that is meant, add --force")
+    assert line.endswith("To record it anyway, add --force")
     assert not table.path_of("s").exists()
     assert main.main(["correct", "s", "cut.txt", "--force"]) == 0
     said = f"s: 1 new edit in config/corrections/s.tsv, {lacking} words left out; "
