@@ -52,7 +52,7 @@ from sessionscribe.evaluation.evaluate import Options, measures, score_session
 from sessionscribe.evaluation.intervals import Bootstrap
 from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.evaluation.speakers import speaker_errors
-from sessionscribe.evaluation.words import outside
+from sessionscribe.evaluation.words import without_ignored
 from sessionscribe.formats.utterances import PlainTranscript
 from sessionscribe.manifest.sources import slug
 
@@ -95,7 +95,7 @@ def deletion_runs(truth: PlainTranscript, heard: PlainTranscript) -> Iterator[in
     chosen = normaliser(heard.language or truth.language)
     sides = (
         " ".join(word for part in said.utterances or () for word in chosen.words(part.text))
-        for said in (truth, outside(heard, truth.ignored))
+        for said in (truth, without_ignored(heard, truth.ignored))
     )
     for chunk in jiwer.process_words(*sides).alignments[0]:
         if chunk.type == "delete":

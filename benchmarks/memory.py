@@ -130,7 +130,7 @@ def cluster(folder: Path, step: float) -> None:
         embeddings=[folder / "all.npz"],
         options=Diarize(**settings(step)["diarize"]),
         output=folder / "turns.json",
-        sounds=folder / "voices.json",
+        voices=folder / "voices.json",
     )
 
 

@@ -54,6 +54,15 @@ COMMON = {
     "flags": "Warnings",
 }
 """The meaning of fields without a docstring."""
+NUMBERS = {
+    "start": "The first sample",
+    "channels": "The number of channels",
+    "chunks": "The number of chunks",
+    "speakers": "The number of speakers",
+    "windows": "The number of windows",
+    "words": "The number of words",
+}
+"""The same for integers."""
 
 
 def models() -> dict[str, type[Part]]:
@@ -107,7 +116,8 @@ def _meanings(model: type[Part]) -> Iterator[tuple[str, str]]:
             name not in model.__annotations__ and not issubclass(model, Artifact)
         ):
             continue
-        meaning = (docstrings.get(name) or COMMON.get(name, "")).removesuffix(".").replace("|", "\\|")
+        common = NUMBERS if field.annotation is int and name in NUMBERS else COMMON
+        meaning = (docstrings.get(name) or common.get(name, "")).removesuffix(".").replace("|", "\\|")
         if not meaning[:2].isupper():
             meaning = meaning[:1].lower() + meaning[1:]
         links = ", ".join(

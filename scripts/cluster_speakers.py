@@ -10,7 +10,7 @@ from sessionscribe.stages.diarize.diarize import cluster_speakers, track_turns
 
 settings, made = read_settings(snakemake.input.settings), dict(snakemake.output.items())
 embeddings = [Path(path) for path in snakemake.input.embeddings]
-written = {"output": Path(made["turns"]), "sounds": Path(made["voices"])}
+written = {"output": Path(made["turns"]), "voices": Path(made["voices"])}
 with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
     say.inputs = embeddings
     timeline = Timeline.read(Path(snakemake.input.timeline))
@@ -19,6 +19,6 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
         found = track_turns(timeline=timeline, plans=plans, **written)
     else:
         options = Diarize(**settings["options"] | snakemake.params.machine)
-        found, remark = cluster_speakers(timeline=timeline, embeddings=embeddings, options=options, **written)
-        say.flags += [remark] if remark else []
+        found, flag = cluster_speakers(timeline=timeline, embeddings=embeddings, options=options, **written)
+        say.flags += [flag] if flag else []
     say(f"{len(found.speakers)} speakers, {len(found.turns)} turns")

@@ -15,7 +15,7 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
     heard = {str(path): EnrolledVoice.read(path) for path in say.inputs}
     found = name_speakers(
         transcript=Transcript.read(Path(snakemake.input.transcript)),
-        sounds=Voices.read(Path(snakemake.input.sounds)),
+        voices=Voices.read(Path(snakemake.input.sounds)),
         people=[(person, clip, heard[path]) for person, clip, path in settings["clips"]],
         table=[(speaker, name) for speaker, name in settings["table"]],
         options=Name(**settings["options"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import SpawnedJobError
+from snakemake.executors.local import Executor as LocalExecutor
+from snakemake.executors.local import common_settings
 
 from sessionscribe.artifacts.provenance import Failure
 from sessionscribe.core.errors import UserError
@@ -24,6 +25,8 @@ from snakemake_executor_plugin_warm import inside
 from snakemake_executor_plugin_warm.pool import NoWorkerError, WorkerPool
 from snakemake_executor_plugin_warm.slots import local_slots, remote_slots
 
+__all__ = ["Executor", "common_settings"]
+
 RESOURCE = "gpu"
 LIMITS = (RESOURCE, "speech_model", "speaker_model")
 """Resources whose limits concern this machine only."""
@@ -31,17 +34,11 @@ HINT = "Run again; if memory is short, run fewer jobs at once (`--cores`, `--res
 LAST_LINES = 10
 
 
-class WarmExecutor:
-    """What the warm executor does differently from the local one; a mixin."""
-
-    workflow: Any
-    dag: Any
-    pool: Any
-    workers: int
-    logger: logging.Logger
+class Executor(LocalExecutor):
+    """Runs jobs like the local executor, or in workers."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()  # type: ignore[misc]
+        super().__post_init__()
         settings, say = self.workflow.executor_settings, self.logger.warning
         lanes = max(1, settings.lanes)
         gpus = inside.limit(self.workflow, RESOURCE)
@@ -69,12 +66,12 @@ class WarmExecutor:
         script = inside.script_of(job) if pool.slots and not deployed else None
         request = inside.request_for(job, script) if script else None
         if request is None:
-            return super().run_single_job(job)  # type: ignore[misc]
+            return super().run_single_job(job)
         inside.lift_rate_limit(self.workflow)
         if pool is self._models and self._gpu is None:
             self._expect_models()
         self.workflow.async_run(job.prepare())
-        return self.pool.submit(self.cached_or_run, job, self._run, pool, job, request, time.time())  # type: ignore[attr-defined]
+        return self.pool.submit(self.cached_or_run, job, self._run, pool, job, request, time.time())
 
     def _expect_models(self) -> None:
         """Prepare for jobs that need a model; not before the first one, since counting them takes time."""
@@ -126,13 +123,13 @@ class WarmExecutor:
                 self.logger.warning(f"warm: {warning}")
         self._models.dismiss()
         self._others.dismiss()
-        super().shutdown()  # type: ignore[misc]
+        super().shutdown()
 
     def cancel(self) -> None:
         """Kill the workers, which leave no half-written file, then cancel the local executor."""
         self._models.stop()
         self._others.stop()
-        super().cancel()  # type: ignore[misc]
+        super().cancel()
 
 
 def note_lost(request: Mapping[str, Any], error: Exception) -> None:

@@ -96,11 +96,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def write_benchmark(job: Any, usage: Mapping[str, float], *, extended: bool) -> None:
+def write_benchmark(job: Any, usage: Mapping[str, Any], *, extended: bool) -> None:
     """Write a job's benchmark file like Snakemake, from what its worker reported (seconds, bytes)."""
     record = BenchmarkRecord(
         running_time=max(usage["wall_s"], 1e-6),
-        max_rss=usage["max_rss"] / MIB,  # of the whole worker
+        max_rss=usage["max_rss"] and usage["max_rss"] / MIB,  # of the whole worker
         cpu_usage=usage["cpu_s"] * 100,  # percent times seconds, as Snakemake counts it
         cpu_time=usage["cpu_s"],
     )

@@ -21,7 +21,6 @@ import io
 import json
 import os
 import queue
-import resource
 import sys
 import threading
 import time
@@ -248,14 +247,11 @@ def _parse_one_at_a_time() -> None:
     ast.parse = parse_alone
 
 
-def _peak_bytes() -> int:
-    """Return the peak memory of this process; jobs of ours reset it when they begin."""
+def _peak_bytes() -> int | None:
+    """Return the peak memory of this process, reset when a job of ours begins; None without /proc."""
     with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+    return None
 
 
 def main() -> None:

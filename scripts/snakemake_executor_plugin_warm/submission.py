@@ -13,8 +13,6 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
-from collections.abc import Callable
-from logging import Logger
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +44,6 @@ class Submission(Waiting):
     """A mixin for the executor of a plugin that submits jobs; it comes before that class."""
 
     runner: str
-    tmpdir: str
-    get_python_executable: Callable[[], str]
 
     def additional_general_args(self) -> str:
         """Return the options for the Snakemake of a submission."""
@@ -61,7 +57,7 @@ class Submission(Waiting):
         """Report a failed job, and the reason in case of a group, which Snakemake does not show."""
         if msg and job_info.job.is_group() and SELF_EXPLAINED not in msg:
             self.logger.error(f"sessionscribe: {' '.join(msg.partition(COMMAND)[0].split())}")
-        super().print_job_error(job_info, msg, **more)  # type: ignore[misc]
+        super().print_job_error(job_info, msg, **more)
 
     def format_job_exec(self, job: Any) -> str:
         """Return the command of a submission: it runs a script, since few services accept long commands.
@@ -69,7 +65,7 @@ class Submission(Waiting):
         The script changes to the project's folder, uses its code, records the usage, and enforces the time
         limit.
         """
-        command: str = super().format_job_exec(job)  # type: ignore[misc]
+        command: str = super().format_job_exec(job)
         folder = Path.cwd()
         environment = {"PYTHONPATH": str(folder / "scripts")}
         environment |= {name: os.environ[name] for name in MODEL_FOLDERS if name in os.environ}
@@ -94,8 +90,6 @@ def sessions_of(job: Any) -> list[str]:
 class ContainerSubmission(Submission):
     """The same for a plugin that submits to containers."""
 
-    logger: Logger
-    report_job_error: Callable[[SubmittedJobInfo], None]
     _accepted = False
 
     def run_job(self, job: Any) -> None:
@@ -120,7 +114,7 @@ class ContainerSubmission(Submission):
         Raises:
             WorkflowError: the job is refused.
         """
-        super().run_job(job)  # type: ignore[misc]
+        super().run_job(job)
 
     def get_python_executable(self) -> str:
         """Return the image's Python: the environment is not on the volume."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from logging import Logger
-from types import FrameType
+from collections.abc import Mapping, Sequence
+from types import FrameType, MappingProxyType
 from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 PATIENCE_S = 60.0
 """A submission that has waited for so long is reported."""
@@ -21,21 +20,12 @@ LOOK_S = 20.0
 BEAT_S = 0.5
 
 
-class Waiting:
+class Waiting(RemoteExecutor):
     """A mixin for the executor of a plugin that submits jobs; it comes before that class."""
 
-    logger: Logger
-    workflow: Any
-    lock: threading.Lock
-    active_jobs: list[SubmittedJobInfo]
-    wait: bool
-    next_seconds_between_status_checks: Any
-    cancel_jobs: Callable[[list[SubmittedJobInfo]], None]
-    shutdown: Callable[[], None]
-
-    _waiting_since: dict[str, float] | None = None
-    _terminated = False
+    _handles_sigterm = _terminated = False
     _look_at, _told = 0.0, ""
+    _waiting_since: Mapping[str, float] = MappingProxyType({})
 
     def reasons(self, jobs: Sequence[SubmittedJobInfo]) -> Mapping[str, str]:
         """Return why submissions have not begun, by external id; those that have begun are left out."""
@@ -43,8 +33,8 @@ class Waiting:
 
     def run_job_pre(self, job: Any) -> None:
         """Install a handler for SIGTERM, since Snakemake itself would wait for all submissions."""
-        if self._waiting_since is None:
-            self._waiting_since = {}
+        if not self._handles_sigterm:
+            self._handles_sigterm = True
             before = signal.getsignal(signal.SIGTERM)
 
             def terminate(number: int, frame: FrameType | None) -> None:
@@ -53,7 +43,7 @@ class Waiting:
                     before(number, frame)
 
             signal.signal(signal.SIGTERM, terminate)
-        super().run_job_pre(job)  # type: ignore[misc]
+        super().run_job_pre(job)
 
     def cancel(self) -> None:
         """Cancel all submissions, including those that are being submitted or checked at this moment."""
@@ -81,8 +71,7 @@ class Waiting:
         if self._terminated:
             self._withdraw([job for job in jobs if job.external_jobid in reasons])
             return
-        since = self._waiting_since or {}
-        self._waiting_since = {name: since.get(name, now) for name in reasons}
+        self._waiting_since = {name: self._waiting_since.get(name, now) for name in reasons}
         late = [name for name, began in self._waiting_since.items() if now - began >= PATIENCE_S]
         why = "; ".join(reason for reason, _ in Counter(reasons[name] for name in late).most_common(2))
         text = f"{len(late)} of {len(jobs)} submissions are waiting: {why}" if late else ""

@@ -28,7 +28,7 @@ from sessionscribe.config.settings import Merge
 from sessionscribe.core.intervals import common, length, outside, united
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.stages.audit.audit import AuditInputs, audit_session, speaker_shares
-from sessionscribe.stages.audit.coverage import covered, speech_gaps
+from sessionscribe.stages.audit.passages import covered, speech_gaps
 from sessionscribe.stages.diarize.diarize import assign_speakers
 from sessionscribe.stages.merge.merge import merge_transcript
 

@@ -19,7 +19,7 @@ from sessionscribe.artifacts.audit import (
 from sessionscribe.config.settings import Export, Format
 from sessionscribe.core.errors import UserError
 from sessionscribe.editing.edited import read
-from sessionscribe.stages.export.audited import MOST
+from sessionscribe.stages.audit.flags import MOST
 from sessionscribe.stages.export.export import write_export
 
 TRANSCRIPT = builders.transcript(("A", builders.words("so it is")), flags=["1 cut", "1 open correction"])

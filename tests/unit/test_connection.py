@@ -75,7 +75,7 @@ def test_a_shell_that_is_not_silent_is_said_so_at_once(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     noisy = Connection("ssh:box", Address("box", connect_s=20))
     began = time.monotonic()
-    with pytest.raises(UnusableError, match="rsync needs it silent") as error:
+    with pytest.raises(UnusableError, match="rsync needs a silent shell") as error:
         noisy.open()
     assert f"the shell there prints {told} before a command" in str(error.value)
     assert time.monotonic() - began < 10

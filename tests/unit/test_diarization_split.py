@@ -104,7 +104,7 @@ class Split:
             embeddings=files,
             options=options,
             output=self.folder / "turns.json",
-            sounds=self.folder / "voices.json",
+            voices=self.folder / "voices.json",
         )
         assert remark is None
         assert Turns.read(self.folder / "turns.json") == found

@@ -134,7 +134,7 @@ def test_turns_of_tracks_come_from_their_speech(tmp_path: Path) -> None:
     one = builders.plan(20, track="1", speech=[(1, 3), (3, 4), (8, 12)])
     two = builders.plan(20, track="2", speech=[(0, 1), (9, 10)])
     timeline = builders.timeline(one, two, layout="multitrack", offsets=[0, 2], speakers=["ann", "bob"])
-    written = {"output": tmp_path / "turns.json", "sounds": tmp_path / "voices.json"}
+    written = {"output": tmp_path / "turns.json", "voices": tmp_path / "voices.json"}
     turns = track_turns(timeline=timeline, plans=[two, one], **written)
     assert [(t.start, t.end, t.speaker) for t in turns.turns] == [
         (1, 4, "ann"),
@@ -155,7 +155,7 @@ def test_exclusive_turns_are_cut_not_moved(tmp_path: Path) -> None:
         timeline=builders.timeline(one, two, layout="multitrack"),
         plans=[one, two],
         output=tmp_path / "turns.json",
-        sounds=tmp_path / "voices.json",
+        voices=tmp_path / "voices.json",
     )
     assert [(t.start, t.end, t.speaker) for t in turns.exclusive] == [(0, 5, "1"), (5, 8, "2")]
 

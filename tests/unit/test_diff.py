@@ -246,9 +246,9 @@ def test_which_sessions_are_compared() -> None:
     assert same_session({"one": one}, {"two": two}) == (one, two)
     both = {"one": one, "two": two}
     assert same_session({"one": one}, both) == (one, one)
-    with pytest.raises(UserError, match="both have 2 sessions"):
+    with pytest.raises(UserError, match="have 2 sessions in common"):
         same_session(both, both)
-    with pytest.raises(UserError, match="no session in common"):
+    with pytest.raises(UserError, match="have no sessions in common"):
         same_session(both, {"three": replace(one, session="three")})
 
 

@@ -198,7 +198,7 @@ def test_wrong_credentials_and_missing_permissions(cloud: Cloud, off: tuple[str,
 
 REFUSALS = {
     "InsufficientInstanceCapacity": (500, DisconnectedError, "no capacity for such an instance there now"),
-    "UnauthorizedOperation": (403, UnusableError, "do not allow StartInstances.*Allow it `ec2:StartInst"),
+    "UnauthorizedOperation": (403, UnusableError, "do not allow StartInstances.*Allow `ec2:StartInst"),
     "Unheard": (400, UnusableError, r"AWS refuses StartInstances \(Unheard: no\)"),
 }
 

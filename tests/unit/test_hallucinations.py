@@ -14,7 +14,7 @@ from sessionscribe.config.settings import Transcribe
 from sessionscribe.core.intervals import Interval
 from sessionscribe.core.repetition import Run, runs
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.stages.transcribe.hallucinations import is_phantom, kind_of_phantom, phrases
+from sessionscribe.stages.transcribe.hallucinations import is_hallucination, kind_of_phrase, phrases
 
 OPTIONS = Transcribe()
 UNSURE = {"avg_logprob": -0.9}
@@ -34,19 +34,19 @@ def test_every_phrase_is_known_whatever_case_spaces_and_marks() -> None:
     for kind, languages in phrases().items():
         for own in languages.values():
             for phrase in own:
-                assert kind_of_phantom(f" {phrase.casefold()}! ") == kind
-                assert kind_of_phantom(f"{phrase} {phrase}") == kind
-                assert kind_of_phantom(f"{phrase} Then we left.") is None
+                assert kind_of_phrase(f" {phrase.casefold()}! ") == kind
+                assert kind_of_phrase(f"{phrase} {phrase}") == kind
+                assert kind_of_phrase(f"{phrase} Then we left.") is None
 
 
 def test_a_credit_of_another_year_is_one_too_and_a_credit_before_a_closing() -> None:
-    assert kind_of_phantom("Untertitelung des ZDF, 2031") == "credits"
-    assert kind_of_phantom("Thank you for watching. Subtitles by the Amara.org community") == "closings"
+    assert kind_of_phrase("Untertitelung des ZDF, 2031") == "credits"
+    assert kind_of_phrase("Thank you for watching. Subtitles by the Amara.org community") == "closings"
 
 
 @pytest.mark.parametrize("text", ["", "...", "Thank you for the report", "Your turn", "Amara"])
 def test_other_texts_are_no_phantoms(text: str) -> None:
-    assert kind_of_phantom(text) is None
+    assert kind_of_phrase(text) is None
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_other_texts_are_no_phantoms(text: str) -> None:
 def test_a_phantom_phrase_goes_only_where_nothing_speaks_for_it(
     text: str, scores: dict[str, float], where: list[Interval], goes: bool
 ) -> None:
-    assert is_phantom(segment(text, **scores), where, OPTIONS) == goes
+    assert is_hallucination(segment(text, **scores), where, OPTIONS) == goes
 
 
 def test_the_filter_can_be_switched_off() -> None:
     off = OPTIONS.model_copy(update={"filter_phrases": False})
-    assert not is_phantom(segment("Thank you.", **QUIET, **UNSURE), [], off)
+    assert not is_hallucination(segment("Thank you.", **QUIET, **UNSURE), [], off)
 
 
 def test_runs_are_found_with_the_shortest_phrase() -> None:

@@ -13,7 +13,7 @@ from test_plan import Project
 from builders import plan, timeline
 from sessionscribe.audio.slices import SLICE
 from sessionscribe.core.units import SAMPLE_RATE
-from sessionscribe.runners.job_bundle import InputResolver, checksum, files_read, heard, hub_models
+from sessionscribe.runners.job_bundle import InputResolver, audio_read, checksum, files_read, hub_models
 
 TRACK = "results/convert/talk/mix.flac"
 PLAN = "results/chunk/talk/mix.plan.json"
@@ -74,13 +74,13 @@ def test_of_a_track_a_chunk_gets_what_it_hears(project: Path, resolver: InputRes
     options = {"beam_size": 5, "window_s": 30.0}
     told = request("transcribe_chunk", {"index": 1, "options": options}, audio=TRACK, plan=PLAN)
     # The window that has its middle there.
-    assert heard(told, project) == {TRACK: [(round(26.5 * SAMPLE_RATE), 50 * SAMPLE_RATE)]}
+    assert audio_read(told, project) == {TRACK: [(round(26.5 * SAMPLE_RATE), 50 * SAMPLE_RATE)]}
     bundle = resolver.pack(told)
     slices = [piece for piece in bundle.pieces if piece.name.startswith(TRACK)]
     # Of slices of 10 s the third to the fifth.
     assert [int(piece.name.split("/")[-1].split("-")[0]) // SLICE for piece in slices] == [2, 3, 4]
     assert all(piece.path.is_file() for piece in slices)
-    assert bundle.heard_s == 23.5
+    assert bundle.audio_s == 23.5
     assert PLAN in [piece.name for piece in bundle.pieces]
     resolver.discard(bundle.pieces)
     assert not any(piece.path.exists() for piece in slices)
@@ -91,11 +91,11 @@ def test_of_a_track_a_chunk_gets_what_it_hears(project: Path, resolver: InputRes
 
 def test_the_vote_for_a_language_hears_its_windows_or_nothing(project: Path) -> None:
     told = request("detect_language", {"options": {"language": "auto"}}, audio=[TRACK], plans=[PLAN])
-    (windows,) = heard(told, project).values()
+    (windows,) = audio_read(told, project).values()
     assert windows
     assert all(0 <= start < stop <= LENGTH_S * SAMPLE_RATE for start, stop in windows)
     told = request("detect_language", {"options": {"language": "de"}}, audio=[TRACK], plans=[PLAN])
-    assert heard(told, project) == {TRACK: []}
+    assert audio_read(told, project) == {TRACK: []}
 
 
 def test_a_stretch_of_a_live_session_hears_beyond_its_end(project: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_stretch_of_a_live_session_hears_beyond_its_end(project: Path) -> None
     paths = [f"results/convert/talk/{name}.flac" for name in ("a", "b")]
     stretch = {"name": "0000-abc", "start": "a", "stop": "b", "tracks": ["a", "b"]}
     inputs = {"timeline": "results/chunk/talk.timeline.json", "audio": paths}
-    found = heard(request("embed_chunk", {"stretch": stretch}, **inputs), project)
+    found = audio_read(request("embed_chunk", {"stretch": stretch}, **inputs), project)
     assert found == {paths[0]: [(0, 100 * SAMPLE_RATE)], paths[1]: [(0, 30 * SAMPLE_RATE)]}
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import sshd
 from sessionscribe.core.errors import UserError
+from sessionscribe.runners import managed_machine
 from sessionscribe.runners.command_machine import CommandMachine
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address, Commands, Settings
@@ -57,7 +58,7 @@ def test_it_is_started_once_and_stopped_once(switch: Switch) -> None:
     machine = switch.machine(say=told.append)
     assert machine.state() == "off"
     assert machine.stop_command == ""
-    assert machine.start() == machine.find_address()
+    assert machine.start() == machine.look()[1]
     machine.start()  # again after a lost connection
     assert switch.said() == ["start gpu-box"]
     machine.stop()
@@ -82,6 +83,7 @@ def test_only_a_machine_that_we_started_may_stop_itself(switch: Switch) -> None:
     other.start()
     assert ours.stop_command == "poweroff"
     assert other.stop_command == ""
+    ours.stop()
 
 
 def test_one_that_does_not_stop_is_told_to_the_user(switch: Switch) -> None:
@@ -164,6 +166,17 @@ def test_one_that_went_off_by_itself_is_off(switch: Switch) -> None:
     assert eventually(lambda: machine.state() == "off", 30)
     machine.stop()  # where the stop command fails: nothing is there to be stopped
     assert not machine.stop_command
+
+
+def test_a_watchdog_stops_one_that_takes_its_time(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(managed_machine, "STOP_AGAIN_S", 0.0)
+    up = switch.host.folder / "up"
+    up.touch()
+    stop = f"mv {up} {up}.going && (sleep 1.5; rm {up}.going) >/dev/null 2>&1 &"  # the second time it fails
+    switch.commands = Commands("false", f"test -e {up} && {stop}", f"test -e {up} || test -e {up}.going")
+    machine = switch.machine(halt_s=20)
+    machine.stop_orphan()
+    assert machine.state() == "off"
 
 
 def test_one_that_goes_off_while_ssh_is_waited_for_is_started_again(switch: Switch) -> None:

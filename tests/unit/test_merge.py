@@ -234,9 +234,9 @@ def test_a_missing_doubled_or_foreign_chunk_is_refused(tmp_path: Path) -> None:
     other = builders.plan(20, [(11, "silence")])
     one, two = builders.chunk(plan, 0), builders.chunk(plan, 1)
     for chunks, message in [
-        ([one], r"1 of 2 chunks of track main have no transcript \(the first is 1\)"),
-        ([one, two, two], "chunk 1 of track main has two transcripts"),
-        ([one, builders.chunk(other, 1)], "another plan"),
+        ([one], "1 transcript of track main: not one for each of the 2 chunks of its plan"),
+        ([one, two, two], "3 transcripts of track main: not one for each"),
+        ([one, builders.chunk(other, 1)], "2 transcripts of track main: not one for each"),
     ]:
         with pytest.raises(UserError, match=message):
             merge(tmp_path / "m.json", [plan], chunks)

@@ -29,7 +29,7 @@ from sessionscribe.core.units import SAMPLE_RATE, seconds
 from sessionscribe.manifest import enrollment
 from sessionscribe.stages.diarize.diarize import assign_speakers, cluster_speakers, embed_chunk
 from sessionscribe.stages.diarize.embeddings import Embeddings
-from sessionscribe.stages.diarize.speaker_embeddings import voices
+from sessionscribe.stages.diarize.speaker_embeddings import speaker_embeddings
 from sessionscribe.stages.name import speaker_map
 from sessionscribe.stages.name.identification import match
 from sessionscribe.stages.name.name import embed_voice, name_speakers
@@ -63,7 +63,7 @@ class Sessions:
             embeddings=[windows],
             options=OPTIONS,
             output=folder / f"{session}.turns.json",
-            sounds=folder / f"{session}.voices.json",
+            voices=folder / f"{session}.voices.json",
         )
         # A word for each second of every turn.
         said = [builders.word("word", t.start + s) for t in turns.turns for s in range(int(t.end - t.start))]
@@ -109,7 +109,7 @@ class Sessions:
         output = self.root / f"results/name/{session}.json"
         name_speakers(
             transcript=self.transcript(session),
-            sounds=self.voices(session),
+            voices=self.voices(session),
             people=self.enrolled(),
             table=table,
             options=NEAR,
@@ -266,10 +266,10 @@ def test_a_voice_is_made_of_what_is_said_alone() -> None:
     )
     vectors = np.array([[[2.0, 0.0], [0.0, 3.0]]], np.float32)
     turns = [Turn(start=0, end=6, speaker="A"), Turn(start=4, end=10, speaker="B")]
-    found = voices(Embeddings(about, segmentations, vectors), turns)
+    found = speaker_embeddings(Embeddings(about, segmentations, vectors), turns)
     assert [(v.speaker, v.speech_s, v.embedding) for v in found] == [("A", 4, [1, 0]), ("B", 4, [0, 1])]
     vectors[0, 1] = np.nan  # too little to go by
-    assert [v.speaker for v in voices(Embeddings(about, segmentations, vectors), turns)] == ["A"]
+    assert [v.speaker for v in speaker_embeddings(Embeddings(about, segmentations, vectors), turns)] == ["A"]
 
 
 # The folder of clips.

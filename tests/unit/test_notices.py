@@ -212,8 +212,11 @@ def test_check_says_where_notices_go_and_tries_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     good = settings(tmp_path, f"json://127.0.0.1:{hook[0]}")
-    check(good, {}, notify=True, alerts=True)
+    (tmp_path / "box/requests").mkdir(parents=True)
+    (tmp_path / "box/requests/a.json").touch()
+    check(good, {"warm-runner": f"mailbox:{tmp_path}/box"}, notify=True, alerts=True)
     shown = capfd.readouterr().out
+    assert f"ok      mailbox:{tmp_path}/box: can be read; 1 file\n" in shown
     assert "ok      notifications: sent to JSON" in shown
     assert "FAILED  last batch: No batch has succeeded yet" in shown
     assert [got["message"].splitlines()[0] for got in hook[1]] == [

@@ -85,7 +85,7 @@ def diarized(folder: Path, samples: Samples, options: Diarize = OPEN) -> list[Tu
         embeddings=files,
         options=options,
         output=folder / "turns.json",
-        sounds=folder / "voices.json",
+        voices=folder / "voices.json",
     )
     return turns.turns
 

@@ -37,7 +37,7 @@ from sessionscribe.stages.correct.table import Edit
 from sessionscribe.stages.diarize.boundaries import snapped
 from sessionscribe.stages.diarize.diarize import assign_speakers
 from sessionscribe.stages.name.name import who_talks
-from sessionscribe.stages.transcribe.hallucinations import is_phantom
+from sessionscribe.stages.transcribe.hallucinations import is_hallucination
 
 POSITIONS = [round(number * 7.001, 3) for number in range(600)]
 """In seconds, over more than an hour."""
@@ -73,7 +73,7 @@ def test_words_as_fast_as_somebody_speaks_are_no_hallucination() -> None:
     for at in POSITIONS:
         said = words(at, *(("no", number * 0.1, (number + 1) * 0.1) for number in range(20)))
         where = [(0, 10_000 * SAMPLE_RATE)]
-        assert not is_phantom(builders.segment(said), where, Transcribe()), at
+        assert not is_hallucination(builders.segment(said), where, Transcribe()), at
 
 
 def test_a_word_on_the_border_of_two_pieces_belongs_to_the_second() -> None:

@@ -152,7 +152,7 @@ def test_what_does_not_arrive_as_it_was_made_is_fetched_again(
         assert listen(box, settings, 1, words=500_000)["code"] == 0
         assert made.read_text() == "made" * 500_000
     else:
-        with pytest.raises(UserError, match=r"does not arrive intact.*Check the disks"):
+        with pytest.raises(UserError, match=r"did not arrive intact.*Check the disks"):
             listen(box, settings, 1, words=500_000)
         assert not made.exists()
     assert names == ["results/made/1.txt"] * 2

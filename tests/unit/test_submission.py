@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
 from sessionscribe.artifacts.provenance import JobUsage
 from sessionscribe.runners import submitted
@@ -23,8 +24,14 @@ from snakemake_executor_plugin_warm.submission import ContainerSubmission, sessi
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
-class Plugin:
+class Plugin(RemoteExecutor):
     """What the executors of the plugins are to `Submission`."""
+
+    def run_job(self, job: Any) -> None: ...
+
+    def check_active_jobs(self, active_jobs: Any) -> Any: ...
+
+    def cancel_jobs(self, active_jobs: Any) -> None: ...
 
     def format_job_exec(self, job: Any) -> str:
         return "echo \"in $PWD with '$PYTHONPATH' and $HF_HOME\" && exit 3"
@@ -34,7 +41,7 @@ class Executor(ContainerSubmission, Plugin):
     runner = "cluster"
 
     def __init__(self, folder: Path) -> None:
-        self.tmpdir = str(folder)
+        self._tmpdir = str(folder)
 
 
 def job(**resources: int) -> SimpleNamespace:

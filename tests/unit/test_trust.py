@@ -18,8 +18,8 @@ from sessionscribe.cli import main
 from sessionscribe.config.settings import Export
 from sessionscribe.core import files, tables, text
 from sessionscribe.core.errors import UserError
+from sessionscribe.formats.tables import cell_text, tsv
 from sessionscribe.formats.tables import csv as write_csv
-from sessionscribe.formats.tables import tsv, uncomputed
 from sessionscribe.manifest import enrollment, manifest
 from sessionscribe.manifest.manifest import Row
 from sessionscribe.stages.correct import table as corrections
@@ -47,7 +47,7 @@ def test_no_cell_of_any_table_is_run(tmp_path: Path, hostile: str) -> None:
         *csv.reader(write_csv(made, Export()).splitlines()),
     ]
     plain = text.one_line(hostile)
-    assert [uncomputed(row[2]) for row in found] == ["speaker", plain, "speaker", plain]
+    assert [cell_text(row[2]) for row in found] == ["speaker", plain, "speaker", plain]
 
     row = Row("s", "recording", "mix", hostile, "sha256:0", 1.0, speaker=hostile, hotwords=hostile)
     manifest.write(tmp_path / "sessions.tsv", [row])

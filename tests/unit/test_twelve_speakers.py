@@ -53,7 +53,7 @@ class Heard:
             embeddings=self.windows,
             options=OPTIONS.model_copy(update=given),
             output=self.folder / "turns.json",
-            sounds=self.folder / "voices.json",
+            voices=self.folder / "voices.json",
         )
         said = sorted(TRUTH.words, key=lambda word: word.start or 0.0)
         words = [builders.word(w.text, w.start or 0.0, max(w.start or 0.0, w.end or 0.0)) for w in said]

@@ -120,6 +120,7 @@ def test_sigterm_cancels_what_has_not_begun_and_lets_the_rest_finish(
     executor: Executor, workflow: Any
 ) -> None:
     executor.queue = {"a": "Resources"}
+    executor._look()  # as the thread that waits does, also before there is a submission
     executor.run_jobs(["a", "b"])  # type: ignore[list-item]
     signal.raise_signal(signal.SIGTERM)
     assert eventually(lambda: executor.cancelled, 10)

@@ -77,7 +77,8 @@ def fill_clone(folder: Path) -> None:
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy2(ROOT / name, project / name)
     unneeded = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "tests", project / "tests", ignore=unneeded, dirs_exist_ok=True)
+    for name in ("tests", "benchmarks"):
+        shutil.copytree(ROOT / name, project / name, ignore=unneeded, dirs_exist_ok=True)
     (project / ".venv").symlink_to(sys.prefix)
     finish_sessions(project)
     write_calls(project)

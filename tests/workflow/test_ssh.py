@@ -163,7 +163,7 @@ def test_a_key_that_is_refused_is_no_reason_to_try_again(folder: Remote, host: H
     assert done.code == 1
     (message,) = [line for line in done.err.splitlines() if line.startswith("warm: ")]
     assert "Permission denied" in message
-    assert "Make `ssh gpu-box` work without a question first" in message
+    assert "Make `ssh gpu-box` work without a prompt first" in message
 
 
 @pytest.fixture

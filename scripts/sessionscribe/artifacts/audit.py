@@ -91,7 +91,6 @@ class LowConfidence(Place):
     """Consecutive words of low probability."""
 
     words: int
-    """The number of words."""
     probability: float
     """Their mean probability."""
     text: str
@@ -103,7 +102,6 @@ class LanguageSpan(Place):
     language: str
     """The language."""
     chunks: int
-    """The number of chunks that they are from."""
 
 
 class LanguageAudit(Part):
@@ -122,13 +120,11 @@ class SpeakerShare(Part):
     """The talk time of a speaker."""
 
     speaker: str
-    """The label."""
     speech_s: Seconds
     """How long the speaker talks."""
     share: float
     """The share of the total talk time."""
     words: int
-    """The number of words."""
     phantom: bool
     """Whether the share is less than `audit.min_speaker_share`, so that this may not be a person."""
 
@@ -148,7 +144,6 @@ class FallbackReport(Place):
     """As in `FallbackSpan`, like `winner` and `words`."""
     winner: str
     words: int
-    """The number of words of the winner."""
     lost: str
     """The text of the other version."""
 
@@ -185,3 +180,9 @@ class Audit(Artifact):
     unused_prompt: list[str] = []
 
     _older = older("dropped", "faint")
+
+    @property
+    def covered(self) -> float | None:
+        """The share of the speech that has words; None without speech."""
+        speech = sum(track.speech_s for track in self.tracks)
+        return sum(track.covered_s for track in self.tracks) / speech if speech else None

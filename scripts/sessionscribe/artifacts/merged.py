@@ -35,7 +35,6 @@ class Merged(SessionArtifact):
     removed: list[RemovedSegment]
     gaps: list[Gap]
     chunks: int
-    """Number of chunks."""
     engines: list[Engine]
 
     _older = older("seams", "dropped", shape="layout")  # chunks of earlier versions could overlap

@@ -14,7 +14,6 @@ class Span(Part):
     """The samples ``[start, stop)`` of a track."""
 
     start: Samples
-    """The first sample."""
     stop: Samples
 
 
@@ -24,7 +23,6 @@ class PlannedChunk(Part):
     index: int
     """The number of the chunk, from 0."""
     start: Samples
-    """The first sample."""
     stop: Samples
     start_cut: CutKind
     """Kind of its start: `silence`, `forced` (within speech) or `edge` (of the track)."""

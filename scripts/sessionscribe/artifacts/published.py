@@ -24,9 +24,7 @@ class Published(SessionArtifact):
     duration_s: Seconds
     language: str
     words: int
-    """The number of words."""
     speakers: int
-    """The number of speakers."""
     engines: list[Engine]
     diarization: str
     versions: dict[str, str]

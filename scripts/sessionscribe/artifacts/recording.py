@@ -15,7 +15,6 @@ class AudioStream(Part):
     sample_rate: int
     """The sample rate, in Hz."""
     channels: int
-    """The number of channels."""
     language: str | None = None
     """The language tag, if any."""
 

@@ -15,7 +15,6 @@ class EmbeddingsHeader(Part):
     first: int
     """The number of the first window in the session."""
     windows: int
-    """The number of windows."""
     window: Samples
     """The length of a window, in samples."""
     step: Samples

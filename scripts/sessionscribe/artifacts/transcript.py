@@ -31,7 +31,6 @@ class SpokenSegment(Part):
     speaker: str | None
     """The label or name; null if unknown."""
     text: str
-    """The joined words."""
     words: list[SpokenWord]
 
     @classmethod

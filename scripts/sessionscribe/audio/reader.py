@@ -60,7 +60,7 @@ class Clock:
     filled_s: float = 0.0
     jumps: int = 0
 
-    def arrive(self, time_s: float | None) -> float:
+    def advance(self, time_s: float | None) -> float:
         """Return the silence before audio with timestamp `time_s`, in seconds, and advance by it."""
         if time_s is None:
             return 0.0
@@ -104,7 +104,7 @@ class Reader:
 
     A late start of the audio and gaps of more than `GAP_S` (lost packets) become silence, so that all times
     are those that a player shows. Packets that cannot be decoded are skipped and counted. Further recordings
-    in the same file are read, too, and counted (`links`).
+    in the same file are read, too, and counted (`recordings`).
 
     Args:
         source: the recording.
@@ -122,7 +122,7 @@ class Reader:
     decoded_packets: int = 0
     damaged_packets: int = 0
     error: str = ""
-    links: int = 0
+    recordings: int = 0
     start_s: float = 0.0
     """Start of the first recording's clock, in seconds."""
     _container: InputContainer = field(init=False)
@@ -141,17 +141,17 @@ class Reader:
 
     def count(self) -> float:
         """Return the duration of the stream according to its packets, in seconds, without decoding them."""
-        for _ in self._links():
+        for _ in self._recordings():
             for packet in self._packets():
                 self._note_end(packet)
-                self.clock.arrive(None if packet.pts is None else float(packet.pts * packet.time_base))
+                self.clock.advance(None if packet.pts is None else float(packet.pts * packet.time_base))
                 self.clock.position_s += float((packet.duration or 0) * packet.time_base)
                 self.limits.check(self.clock.position_s, self.source)
         return self.clock.position_s
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (sample rate, samples ``[channels, n]``, full scale 1.0) of about a second each."""
-        for _ in self._links():
+        for _ in self._recordings():
             yield from self._blocks()
 
     def is_cut_off(self) -> bool:
@@ -159,9 +159,9 @@ class Reader:
         lost = containers.is_cut_off(self.source)
         if lost is None:
             lost = bool(self.damaged_packets or self.error)
-        return lost or self._leaves_content()
+        return lost or self._has_content_after_end()
 
-    def _leaves_content(self) -> bool:
+    def _has_content_after_end(self) -> bool:
         """Return whether a large part of a file with one stream follows its last packet and is not empty."""
         if not self._alone or not 0 < self._end < (1 - UNREAD) * self.source.stat().st_size:
             return False
@@ -169,7 +169,7 @@ class Reader:
             file.seek(self._end)
             return any(file.read(media.READ_BYTES))
 
-    def _links(self) -> Iterator[None]:
+    def _recordings(self) -> Iterator[None]:
         """Open the recordings in the file one after the other."""
         waiting = containers.recordings(self.source)
         while waiting:
@@ -182,9 +182,9 @@ class Reader:
                 self.clock.limit_s = (
                     self.clock.position_s + declared + tolerance_s(declared) if declared else math.inf
                 )
-                self.start_s = self.start_s if self.links else media.start_time(container)
-                self.links, self._end, self._damaged = self.links + 1, 0, 0
-                self._alone = self.links == len(container.streams) == 1
+                self.start_s = self.start_s if self.recordings else media.start_time(container)
+                self.recordings, self._end, self._damaged = self.recordings + 1, 0, 0
+                self._alone = self.recordings == len(container.streams) == 1
                 self._rate = (
                     media.sample_rate(self._stream) if container.format.name in containers.UNTIMED else 0
                 )
@@ -212,7 +212,7 @@ class Reader:
         for frame in self._frames():
             if self._rate not in (0, frame.sample_rate):
                 self._rate = -1  # FFmpeg's times are wrong from here on
-            gap = self.clock.arrive(None if self._rate < 0 else frame.time)
+            gap = self.clock.advance(None if self._rate < 0 else frame.time)
             samples = unpack(frame)
             changed = bool(pending) and (frame.sample_rate != rate or len(samples) != len(pending[0]))
             if pending and (gap or changed or held >= rate * BLOCK_S):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from sessionscribe.audio.source import Source, Splice
+from sessionscribe.audio.source import Source, Splice, is_local
 
 PLACEHOLDER = 0x7FFF_0000
 """32-bit lengths from here on are placeholders (2 GiB and 4 GiB less a header, -1)."""
@@ -60,7 +60,7 @@ def repaired(source: Source) -> Source:
         return Splice(source, (found.head, first, *found.more))
     if found and found.hidden:
         return Splice(source, (found.head, (found.start, size)))
-    if not found:
+    if not found and is_local(source):
         with source.open("rb") as file:
             wave = WAVE.search(file.read(JUNK_BYTES))
         if wave and wave.start():
@@ -145,16 +145,16 @@ def _wav(file: BinaryIO, size: int) -> Samples | None:
             promised: int | None = long if wide and length in (0, 0xFFFF_FFFF) else length
             if not promised or promised >= (LONGEST if wide else PLACEHOLDER):
                 promised = None
-            head = as_au(form) if order == "big" else as_wav(_readable(form))
+            head = au_header(form) if order == "big" else wav_header(_corrected_format(form))
             # FFmpeg does not read RIFX, expects padding, and relies on the header.
-            hidden = bool(start % 2) or (order == "big" and bool(head)) or _readable(form) != form
-            hidden = hidden or (wide if promised is None else _goes_on(file, start, promised, size))
+            hidden = bool(start % 2) or (order == "big" and bool(head)) or _corrected_format(form) != form
+            hidden = hidden or (wide if promised is None else _has_more_samples(file, start, promised, size))
             more = tuple((at, min(at + long, size)) for other, at, long in chunks if other == b"data")
             return Samples(start, promised, hidden, head, more)
     return None
 
 
-def _readable(form: bytes) -> bytes:
+def _corrected_format(form: bytes) -> bytes:
     """Return a WAV's format chunk, corrected so that FFmpeg uses the right sample width.
 
     FFmpeg decodes 24 valid bits in 32, as Windows records them, as noise, and nothing if the width is 0.
@@ -167,20 +167,20 @@ def _readable(form: bytes) -> bytes:
     return form
 
 
-def as_wav(form: bytes) -> bytes:
+def wav_header(form: bytes) -> bytes:
     """Return the header of a WAV of this format and of unknown length."""
     length = len(form).to_bytes(4, "little")
     return b"RIFF" + OPEN_END + b"WAVEfmt " + length + form + b"data" + OPEN_END
 
 
-def as_au(form: bytes) -> bytes:
+def au_header(form: bytes) -> bytes:
     """Return an AU header for the big-endian samples of a RIFX, or nothing for an unknown format."""
     tag, channels, rate, bits = struct.unpack_from(">HHI6xH", form.ljust(16, b"\0"))
     encoding = AU_ENCODINGS.get((tag, bits))
     return struct.pack(">4sI4sIII", b".snd", 24, OPEN_END, encoding, rate, channels) if encoding else b""
 
 
-def _goes_on(file: BinaryIO, start: int, length: int, size: int) -> bool:
+def _has_more_samples(file: BinaryIO, start: int, length: int, size: int) -> bool:
     """Return whether more samples follow those that the header counts, not a chunk, a tag or padding."""
     position = start + length
     if position + 256 > size:
@@ -201,8 +201,8 @@ def _w64(file: BinaryIO, size: int) -> Samples | None:
             form = file.read(min(max(length, 16), 1024))
         elif name == W64_DATA:
             promised = length if 0 < length < LONGEST else None
-            hidden = promised is None or _goes_on(file, start, promised + -promised % 8, size)
-            return Samples(start, promised, hidden, as_wav(form))
+            hidden = promised is None or _has_more_samples(file, start, promised + -promised % 8, size)
+            return Samples(start, promised, hidden, wav_header(form))
     return None
 
 
@@ -222,7 +222,7 @@ def _aiff(file: BinaryIO, size: int) -> Samples | None:
         channels, bits = struct.unpack_from(">H4xH", head, common)
         if common and (frame := channels * -(-bits // 8)):
             head[common + 2 : common + 6] = (available // frame & 0xFFFF_FFFF).to_bytes(4)
-        hidden = promised is None or _goes_on(file, start + 8, promised, size)
+        hidden = promised is None or _has_more_samples(file, start + 8, promised, size)
         return Samples(start + 8, promised, hidden, bytes(head))
     return None
 
@@ -233,7 +233,7 @@ def _caf(file: BinaryIO, size: int) -> Samples | None:
             promised = length - 4 if 4 < length < LONGEST else None
             file.seek(0)
             head = file.read(start - 8) + 2 * OPEN_END
-            hidden = promised is not None and _goes_on(file, start + 4, promised, size)
+            hidden = promised is not None and _has_more_samples(file, start + 4, promised, size)
             return Samples(start, promised, hidden, head)
     return None
 

@@ -26,7 +26,7 @@ def header_of(source: Source) -> bytes:
         head = file.read(SEARCH_BYTES >> 1)
         if head[:4] == b"\x1a\x45\xdf\xa3":
             head = head.partition(CLUSTER)[0]
-            return _endless(head) if TRACKS in head else b""
+            return _with_unknown_length(head) if TRACKS in head else b""
         if head[:4] == b"OggS":
             return head[: _ogg_header(head)]
         if head[:4] == b"fLaC":
@@ -45,7 +45,7 @@ def is_header(source: Source, header: bytes) -> bool:
     return 0 < source.stat().st_size <= len(header)
 
 
-def _endless(head: bytes) -> bytes:
+def _with_unknown_length(head: bytes) -> bytes:
     """Return the header of a Matroska file with the length of the segment set to unknown."""
     length, start = vint(head, 4)
     at = start + (length or 0) + 4
@@ -88,12 +88,12 @@ def with_header(part: Source, header: bytes) -> tuple[Splice, bool]:
             first = _first_block(head[: start if start >= 0 else len(head)])
             if first is None:
                 return Splice(part, (header, (max(start, 0), size))), True
-            time = None if start < 0 else _time_before(head, first, start)
+            time = None if start < 0 else _cluster_time(head, first, start)
             cluster = CLUSTER + b"\x01" + b"\xff" * 7 + b"\xe7\x88" + (time or 0).to_bytes(8)
             return Splice(part, (header + cluster, (first, size))), time is not None
         if header[4:8] == b"ftyp":
             start = max(0, head.find(b"moof") - 4)
-            return Splice(part, (header, *_rebased(file, start, size, len(header)))), True
+            return Splice(part, (header, *_relocated(file, start, size, len(header)))), True
     return Splice(part, (header, (0, size))), header[:4] in (b"OggS", b"fLaC")
 
 
@@ -126,7 +126,7 @@ def _blocks(data: bytes, position: int, stop: int) -> Iterator[tuple[int, int]]:
             yield track or 0, int.from_bytes(data[at : at + 2], signed=True)
 
 
-def _time_before(data: bytes, first: int, cluster: int) -> int | None:
+def _cluster_time(data: bytes, first: int, cluster: int) -> int | None:
     """Return the time of the cluster whose blocks begin at ``first``, derived from the next ``cluster``."""
     _, at = vint(data, cluster + len(CLUSTER))
     length, start = vint(data, at + 1)
@@ -138,7 +138,7 @@ def _time_before(data: bytes, first: int, cluster: int) -> int | None:
     return max(0, int.from_bytes(data[start : start + length]) + following[1] - step - times[-1])
 
 
-def _rebased(file: BinaryIO, start: int, size: int, shift: int) -> Iterator[bytes | tuple[int, int]]:
+def _relocated(file: BinaryIO, start: int, size: int, shift: int) -> Iterator[bytes | tuple[int, int]]:
     """Yield the pieces of a fragmented MP4, whose base offsets are changed by the new header."""
     done = position = start
     while position + 8 <= size:

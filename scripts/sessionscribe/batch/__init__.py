@@ -1,1 +1,1 @@
-"""Batches: what is missing is made, the GPU stopped and the outcome reported, with nobody there."""
+"""Batches: unattended runs that make what is missing, stop the GPU, and report what it cost."""

@@ -37,14 +37,14 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
     events = read_events(root / MACHINES, since.machines)
     usage = read_usage(root / USAGE_LOG, since.usage)
     prices = costs.known_prices(root / costs.PRICES)
-    report.gpus, report.cost = _used(events, usage), {}
+    report.gpus, report.cost = used(events, usage), {}
     for machine in report.gpus:
         records = [record for record in usage if record["runner"] == machine.runner]
         if machine.start_time:
             machine.runtime_seconds = _between(machine.start_time, machine.stop_time or now())
         else:
             machine.runtime_seconds = round(sum(record["wall_s"] for record in records), 3)
-        # The price records when it was used, if any, or the present one.
+        # The price noted when it was used, if any, or the present one.
         about = records[-1] if records else {"runner": machine.runner, "machine": machine.machine}
         machine.cost_usd = None
         if price := costs.price_of(about, prices):
@@ -53,11 +53,11 @@ def note(report: BatchReport, since: Mark, root: Path, *, models_worked: bool) -
             machine.cost_usd = amount if price.currency == USD else None
     report.gpu = _totals(report.gpus) if report.gpus else Gpu(cost_usd=None if models_worked else 0.0)
     times = report.performance
-    times.gpu_startup_seconds = sum(_between(used.start_time, used.ready_time) for used in report.gpus)
-    times.shutdown_seconds = sum(_between(used.stop_asked_time, used.stop_time) for used in report.gpus)
+    times.gpu_startup_seconds = sum(_between(use.start_time, use.ready_time) for use in report.gpus)
+    times.shutdown_seconds = sum(_between(use.stop_asked_time, use.stop_time) for use in report.gpus)
 
 
-def _used(events: Iterable[dict[str, Any]], usage: Iterable[dict[str, Any]]) -> list[Machine]:
+def used(events: Iterable[dict[str, Any]], usage: Iterable[dict[str, Any]]) -> list[Machine]:
     """Return one use for each start, for each machine that was up before, and for each not managed here."""
     made: list[Machine] = []
     running: dict[str, Machine] = {}

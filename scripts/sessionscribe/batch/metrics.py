@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from sessionscribe import __version__
+from sessionscribe.batch import machines
 from sessionscribe.batch import report as reports
 from sessionscribe.batch.report import BatchReport
 from sessionscribe.config.settings import Config
@@ -42,13 +43,9 @@ def write_machines(settings: Config, root: Path = Path()) -> None:
     """Write which machines that we started are up, to a file of its own; also called during a batch."""
     if not settings.batch.metrics:
         return
-    up, since = dict[str, float](), dict[str, float]()
-    for event in read_events(root / MACHINES):
-        runner = event["runner"]
-        if event["event"] == "start":
-            up[runner], since[runner] = 1, reports.moment(event["time"]).timestamp()
-        elif event["event"] in ("stopped", "refused") and runner in up:
-            up[runner] = 0
+    ours = [use for use in machines.used(read_events(root / MACHINES), ()) if use.start_time]
+    up = {use.runner: float(use.stop_time is None) for use in ours}
+    since = {use.runner: reports.moment(use.start_time).timestamp() for use in ours if use.start_time}
     shown = _Figures(root)
     shown.add("gpu_started_by_us", "Whether a machine that we started was not seen to stop.", up, "runner")
     shown.add("gpu_started_timestamp_seconds", "When we last started it.", since, "runner")

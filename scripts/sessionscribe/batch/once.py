@@ -7,7 +7,7 @@ import signal
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -83,7 +83,7 @@ class Batch:
 
     def _complete_last(self) -> None:
         """Write the report of a batch that was killed."""
-        found, last = journal.left(self.root), self._last()
+        found, last = journal.left(self.root), next(report.newest_first(self.root), None)
         if found and not (last and last.run_id == found.report.run_id):
             try:
                 due = self._due()
@@ -193,9 +193,9 @@ class Batch:
 
     def _new_report(self) -> BatchReport:
         """Return a report that begins with what the last batch left to do."""
-        made, last = BatchReport(timestamp=report.now(), status="failed"), self._last()
-        made.run_id, made.profile = uuid.uuid4().hex[:12], self.profile
-        if last:
+        made = BatchReport(timestamp=report.now(), status="failed", profile=self.profile)
+        made.run_id = uuid.uuid4().hex[:12]
+        if last := next(report.newest_first(self.root), None):
             made.failures, made.not_sent = last.failures, last.not_sent
         return made
 
@@ -203,10 +203,6 @@ class Batch:
         """Return the first output of every step that is due, now or later."""
         sessions = Plan(self.settings, self.root).sessions.values()
         return {path for session in sessions for path in (*session.pending, *session.blocked)}
-
-    def _last(self) -> BatchReport | None:
-        """Return the last report."""
-        return next(report.newest_first(self.root), None)
 
     def _look(self, made: BatchReport) -> tuple[Plan, PendingJobs]:
         """Return the plan without what is skipped for now, and what is missing; note earlier failures."""
@@ -246,25 +242,20 @@ class Batch:
             except UserError as error:
                 complain(error)
                 problems.append(str(error))
-        if not self.ignore_lock and (live := self._live(groups)):
-            made.lock_status = LockStatus(locked=True, session_id=live)
-            made.status, made.reason = (
-                "locked",
-                f"a recording is in progress ({live}: its newest part is new)",
-            )
+        limit_s = 60 * self.settings.batch.lock_minutes
+        newest = {
+            group.name: max(f.modified for f in group.files) for group in groups if group.layout == "live"
+        }
+        # A time far ahead comes from a wrong clock.
+        live = [name for name, modified in newest.items() if abs(time.time() - modified) < limit_s]
+        if live and not self.ignore_lock:
+            made.lock_status = LockStatus(locked=True, session_id=live[0])
+            made.status = "locked"
+            made.reason = f"a recording is in progress ({live[0]}: its newest part is new)"
             return problems
         if groups and not self.commands.add(groups):
             problems.append("some recordings could not be added")
         return problems
-
-    def _live(self, groups: Iterable[Group]) -> str:
-        """Return a live session that was written to recently, or ""."""
-        limit_s = 60 * self.settings.batch.lock_minutes
-        for group in groups:
-            age_s = time.time() - max(file.modified for file in group.files)
-            if group.layout == "live" and abs(age_s) < limit_s:  # dated far ahead: by a wrong clock
-                return group.name
-        return ""
 
     def _choose(self, plan: Plan) -> list[SessionPlan]:
         """Return the sessions to work on, in the order of their priority."""

@@ -114,7 +114,7 @@ class Failure(StepOf):
     """A step that failed, in this batch or before.
 
     Attributes:
-        attempts: in how many consecutive batches it failed; with another key, they are counted anew.
+        attempts: in how many consecutive batches it failed; with another key, counting starts again.
         last_tried: when it was last tried.
         retry_after: until when it is skipped; None if the next batch retries it.
     """

@@ -122,7 +122,6 @@ def find(folder: str, rules: Rules) -> list[Group]:
 
 
 def _files(folder: str) -> Iterator[tuple[str, list[File]]]:
-    """Yield the folders below a folder, each with its files."""
     if is_remote(folder):
         from sessionscribe.storage import listing  # noqa: PLC0415 -- only where something is remote
 
@@ -147,7 +146,6 @@ def _files(folder: str) -> Iterator[tuple[str, list[File]]]:
 
 
 def _below(folder: str, file: File) -> str:
-    """Return a file's path in a folder."""
     if file.path is not None:
         return file.path.relative_to(folder).as_posix()
     return file.source.removeprefix(join(folder, ""))
@@ -159,7 +157,7 @@ class _Seen:
 
     Attributes:
         stamp: changes when the file does; None for a broken link.
-        since: since when (monotonic clock) it has been as it is.
+        since: since when (monotonic clock) it has not changed.
         done: it was added, known or refused, and needs no attention until it changes.
         refused: why it was not added.
     """
@@ -249,7 +247,6 @@ class Watcher:
         return added
 
     def _rows(self) -> dict[str, Row]:
-        """Return the manifest's rows by their source."""
         return {row.source: row for each in manifest.read(self._manifest).values() for row in each.rows}
 
     def _knows(self, files: Sequence[File], rows: Mapping[str, Row], checksums: Checksums) -> bool:
@@ -271,7 +268,7 @@ class Watcher:
 
 
 def _look(file: File, before: _Seen | None) -> _Seen | None:
-    """Return what was known of a file if it has not changed, or begin again; None if it is gone.
+    """Return the entry of a file, a new one if it has changed; None if it is gone.
 
     Its time alone proves nothing: a copy may have that of the original.
     """

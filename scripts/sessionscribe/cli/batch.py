@@ -157,8 +157,7 @@ def _check(options: argparse.Namespace, settings: Config) -> int:
     """Check that everything a batch needs is there, without starting anything."""
     from sessionscribe.batch import check  # noqa: PLC0415
 
-    told = {"notify": options.notify, "alerts": options.alerts}
-    return check.check(settings, profile_values(options), **told)
+    return check.check(settings, profile_values(options), notify=options.notify, alerts=options.alerts)
 
 
 @command(
@@ -200,7 +199,7 @@ def _report(options: argparse.Namespace, _: Config) -> int:
         print("No batch has run yet." if last is None else last.text() if options.json else last.summary())
         return 0
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", options.month):
-        raise UserError(f"`{options.month}` is no month", where="--month", hint="Write it as 2026-11")
+        raise UserError(f"`{options.month}` is not a month", where="--month", hint="Write it as 2026-11")
     found = report.sums(report.of_month(options.month))
     print(json.dumps(found, indent=2) if options.json else report.table(found))
     return 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import yaml
@@ -21,7 +20,7 @@ from sessionscribe.planning.plan import Plan
 from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import is_audio
 from sessionscribe.sharing import bundle as bundles
-from sessionscribe.sharing.bundle_import import Imported, edits_differ, merged_rows, place_files, rename
+from sessionscribe.sharing.bundle_import import Imported, edits_differ, merged_rows, place_files, renamed
 from sessionscribe.sharing.bundle_reader import MAX_GB, OpenBundle, check_beside, open_bundle
 from sessionscribe.sharing.places import Place, scratch
 from sessionscribe.storage import listing, transfer
@@ -156,8 +155,8 @@ def take(options: argparse.Namespace, config: Config) -> int:
                 if options.dry_run:
                     print(f"{name}: {bundle.about.session}, {len(bundle.about.files)} files, nothing wrong")
                     return
-                with _renamed(bundle, options) as called:
-                    _import(called, options, config, imported)
+                called = renamed(bundle, options.name) if options.name else bundle
+                _import(called, options, config, imported)
 
         if len(found) == 1:  # what is wrong with the only one is the answer
             bring(next(iter(found.items())))
@@ -172,19 +171,6 @@ def take(options: argparse.Namespace, config: Config) -> int:
 def _is_part(bundle: tuple[str, Path]) -> bool:
     """Return whether a bundle is a part, which is unpacked after the bundles that have what it lacks."""
     return ".part-" in Path(bundle[0]).name
-
-
-@contextmanager
-def _renamed(bundle: OpenBundle, options: argparse.Namespace) -> Iterator[OpenBundle]:
-    """Yield a bundle, with the session renamed if asked for."""
-    if not options.name:
-        yield bundle
-        return
-    with scratch(ROOT) as folder:
-        copy = folder / "renamed.zip"
-        rename(bundle, options.name, copy)
-        with open_bundle(copy, bundle.place, max_gb=options.max_gb, room=ROOT) as renamed:
-            yield renamed
 
 
 def _import(

@@ -47,14 +47,10 @@ def publish_sessions(
     force: bool = False,
     required: bool = False,
 ) -> int:
-    """Publish the sessions that are finished, and list the others.
+    """Publish the sessions that are finished, and list the others, which are failures if ``required``.
 
-    Args:
-        sessions: what is to be published.
-        config: the settings.
-        configfiles: where these come from; what of them is not committed is named.
-        force: publish over versions that were not pulled here.
-        required: whether a session that is not finished is a failure.
+    Uncommitted changes of ``configfiles`` are pointed out. With ``force``, versions of others that were not
+    pulled here are replaced.
     """
     ready = [session for session in sessions if publishing.is_finished(session)]
     for session in sessions:

@@ -67,7 +67,7 @@ def upload_sessions(
     """Upload the finished files of sessions; return 1 if one cannot be uploaded.
 
     Raises:
-        UserError: nobody said where to.
+        UserError: no place is configured.
     """
     from sessionscribe.sharing import upload as uploads  # noqa: PLC0415 -- of no use to the other commands
 

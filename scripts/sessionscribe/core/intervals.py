@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Protocol
 
 from sessionscribe.core.units import SAMPLE_RATE
@@ -50,6 +52,13 @@ def outside(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval
         return []
     edges = [one[0][0], *(edge for interval in other for edge in interval), one[-1][1]]
     return common(one, [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b])
+
+
+def gaps(one: Sequence[Interval], other: Sequence[Interval]) -> list[list[Interval]]:
+    """Return what of ``one`` is between neighbours in ``other``, by gap; both in order and apart."""
+    ends = [stop for _, stop in other]
+    pieces = outside(one, other)
+    return [list(gap) for _, gap in groupby(pieces, key=lambda piece: bisect_right(ends, piece[0]))]
 
 
 def length(intervals: Iterable[Interval]) -> int:

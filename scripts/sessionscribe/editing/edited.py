@@ -21,7 +21,7 @@ from sessionscribe.formats.captions import STYLE_IN_SRT, in_ass, in_srt
 from sessionscribe.formats.reading import maxqda_lines, maxqda_name
 from sessionscribe.formats.registry import ending
 from sessionscribe.formats.scoring import NOBODY, field
-from sessionscribe.formats.tables import uncomputed
+from sessionscribe.formats.tables import cell_text
 
 COLONS = (":", "：")
 """What ends a speaker's label; the second one is used in Chinese and Japanese."""
@@ -234,7 +234,7 @@ def _table(path: Path) -> list[Line]:
         there = visible(", ".join(header) or "nothing")
         raise UserError(f"has no column `text` (there is {there})", where=path, hint="Export it again")
     rows = (dict(zip(header, cells, strict=False)) for _, cells in found if cells)
-    return [Line(uncomputed(row.get("text", "")), uncomputed(row.get("speaker", "")) or None) for row in rows]
+    return [Line(cell_text(row.get("text", "")), cell_text(row.get("speaker", "")) or None) for row in rows]
 
 
 def _labels(path: Path) -> list[Line]:

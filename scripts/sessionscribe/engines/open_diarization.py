@@ -54,7 +54,7 @@ class MeansClustering(BaseClustering):
         clusters = fcluster(linkage(unit, "ward"), np.sqrt(2 * SPREAD), "distance") - 1
         sizes = np.bincount(clusters).astype(float)
         means = np.stack([unit[clusters == k].mean(0) for k in range(len(sizes))])
-        apart = _apart(means, sizes, np.arange(len(sizes)))
+        apart = _distances(means, sizes, np.arange(len(sizes)))
         names, left = np.arange(len(sizes)), len(sizes)
         while left > min_clusters:
             one, other = both = [int(k) for k in np.unravel_index(apart.argmin(), apart.shape)]
@@ -62,7 +62,7 @@ class MeansClustering(BaseClustering):
                 break
             means[one], sizes[one] = sizes[both] @ means[both] / sizes[both].sum(), sizes[both].sum()
             means[other] = apart[other] = apart[:, other] = np.inf
-            apart[one] = apart[:, one] = _apart(means, sizes, [one])[0]
+            apart[one] = apart[:, one] = _distances(means, sizes, [one])[0]
             names[names == other] = one
             left -= 1
         return self._without_small(unit, names[clusters])
@@ -75,7 +75,7 @@ class MeansClustering(BaseClustering):
         return np.asarray(nearest[np.searchsorted(names, clusters)])
 
 
-def _apart(means: NDArray[Any], sizes: NDArray[Any], of: Sequence[int] | NDArray[Any]) -> NDArray[Any]:
+def _distances(means: NDArray[Any], sizes: NDArray[Any], of: Sequence[int] | NDArray[Any]) -> NDArray[Any]:
     """Return the squared distances (of, all) of means beyond chance; infinite from a mean to itself."""
     apart = cdist(means[of], means, "sqeuclidean") - SPREAD * (1 / sizes[of][:, None] + 1 / sizes)
     apart[np.arange(len(of)), of] = np.inf

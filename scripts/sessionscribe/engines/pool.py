@@ -10,7 +10,6 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sessionscribe.core.errors import UserError
@@ -26,13 +25,8 @@ PATIENCE_S = 3600.0
 """Longest wait for a model that is in use; much longer than a chunk should take."""
 
 
-@dataclass
-class _Held:
-    model: Any
-    device: str
-
-
-_HELD: OrderedDict[tuple[Hashable, ...], _Held] = OrderedDict()
+_HELD: OrderedDict[tuple[Hashable, ...], tuple[Any, str]] = OrderedDict()
+"""Models and their devices, the least recently used first."""
 _LOCK = threading.RLock()
 
 
@@ -54,7 +48,7 @@ def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, d
     with _LOCK:
         if key in _HELD:
             _HELD.move_to_end(key)
-            return _HELD[key].model  # type: ignore[no-any-return]
+            return _HELD[key][0]  # type: ignore[no-any-return]
         memory.keep_freed()
         while memory.free(device) < size_bytes * GROWTH + WORKING_ROOM and _free_one(device):
             pass
@@ -68,13 +62,13 @@ def hold(key: tuple[Hashable, ...], load: Callable[[], T], *, size_bytes: int, d
                 pass
             model = load()
         metrics.loaded(str(key[1]), time.monotonic() - started)
-        _HELD[key] = _Held(model, device)
+        _HELD[key] = model, device
         return model
 
 
 def _free_one(device: str) -> bool:
     """Free the least recently used model on ``device``; return False if there is none."""
-    key = next((key for key, kept in _HELD.items() if kept.device == device), None)
+    key = next((key for key, (_, its_device) in _HELD.items() if its_device == device), None)
     if key is None:
         return False
     _free(key)
@@ -82,14 +76,14 @@ def _free_one(device: str) -> bool:
 
 
 def _free(key: tuple[Hashable, ...]) -> None:
-    freed = _HELD.pop(key)
-    device, gone = freed.device, weakref.ref(freed.model)
+    freed, device = _HELD.pop(key)
+    gone = weakref.ref(freed)
     del freed
     memory.release()
     until = time.monotonic() + PATIENCE_S
     while (model := gone()) is not None:  # another job is using it
         if time.monotonic() > until:
-            _HELD[key] = _Held(model, device)
+            _HELD[key] = model, device
             what = f"has been in use for {PATIENCE_S / 60:g} minutes, with no memory for another model"
             hint = "Run one job with a model at a time (`--resources gpu=1`), or choose a smaller model"
             raise UserError(what, where=str(key[1]), hint=hint)

@@ -60,7 +60,7 @@ class WindowModels:
             hint = "Set `diarize.model` to such a pipeline, for example `community-1`"
             what = f"is a {type(pipeline).__name__}, not a SpeakerDiarization pipeline"
             raise UserError(what, where=options.model, hint=hint)
-        _settle(pipeline)
+        _instantiate(pipeline)
         specifications: Any = pipeline._segmentation.model.specifications
         speakers, size = len(specifications.classes), pipeline.embedding_batch_size
         embedding = pipeline._embedding
@@ -93,13 +93,7 @@ class WindowModels:
     def look(
         self, samples: NDArray[np.float32], grid: SlidingWindow
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Run both models on all windows of ``samples`` ``[n]``.
-
-        The first window begins at the first sample; the last one may reach beyond the end.
-
-        Returns:
-            Segmentations ``[windows, frames, speakers]`` and embeddings ``[windows, speakers, dimension]``.
-        """
+        """Run both models on all windows of ``samples``; the last window may extend beyond the end."""
         import numpy as np  # noqa: PLC0415
         from pyannote.audio.utils.signal import binarize  # noqa: PLC0415
 
@@ -158,7 +152,7 @@ def window_models(options: Diarize) -> WindowModels:
     )
 
 
-def _settle(pipeline: Any) -> None:
+def _instantiate(pipeline: Any) -> None:
     """Instantiate a pipeline without parameters with its defaults, as its first use would."""
     if not pipeline.instantiated:
         pipeline.instantiate(pipeline.default_parameters())
@@ -210,13 +204,13 @@ def cluster(
         pipeline = _without_models(about, embeddings.shape[2], options.model)
     except Exception as error:
         raise models.unavailable("diarization pipeline", options.model, "diarize.model", error) from error
-    _settle(pipeline)
+    _instantiate(pipeline)
     if options.threshold is not None:
         if "threshold" not in pipeline.clustering.parameters():
             hint = "Leave `diarize.threshold` empty for this pipeline"
             raise UserError("its clustering has no threshold", where=options.model, hint=hint)
         pipeline.clustering.instantiate({"threshold": options.threshold})
-    left_out = _bound(pipeline.clustering, most)
+    left_out = _limit(pipeline.clustering, most)
     grid = Grid(start=0.0, duration=about.window / SAMPLE_RATE, step=about.step / SAMPLE_RATE)
     given = SlidingWindowFeature(segmentations, grid)
     pipeline.get_segmentations = lambda *_, **__: given
@@ -230,7 +224,7 @@ def cluster(
     fewest = options.num_speakers or options.min_speakers or 1
     try:
         found = pipeline(nothing, **bounds)
-        while len(found.speaker_diarization.labels()) < fewest and _allow_smaller(pipeline.clustering):
+        while len(found.speaker_diarization.labels()) < fewest and _halve_min_size(pipeline.clustering):
             found = pipeline(nothing, **bounds)
     except Exception as error:  # for example, VBx supports at most 127 clusters
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -242,7 +236,7 @@ def cluster(
     return _turns(found.speaker_diarization), _turns(found.exclusive_speaker_diarization), left_out()
 
 
-def _allow_smaller(clustering: Any) -> bool:
+def _halve_min_size(clustering: Any) -> bool:
     """Halve the minimum cluster size, so that expected speakers who say little are found.
 
     Returns whether that was possible.
@@ -303,7 +297,7 @@ def _embedding_model(size: int) -> Any:
     return Described(sample_rate=SAMPLE_RATE, num_channels=1)
 
 
-def _bound(clustering: Any, most: int) -> Callable[[], str | None]:
+def _limit(clustering: Any, most: int) -> Callable[[], str | None]:
     """Limit the number of clustered embeddings; the returned function gives a remark if there were more."""
     choose, counts = clustering.filter_embeddings, [0]
 

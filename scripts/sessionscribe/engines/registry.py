@@ -68,7 +68,7 @@ class WindowModels(Protocol):
         """Return windows with a step in shares of their length (None: the engine's default)."""
 
     def look(self, samples: Audio, grid: SlidingWindow) -> tuple[Audio, Audio]:
-        """Run the models on each window of ``samples``.
+        """Run the models on each window of ``samples``, the first of which starts at the first sample.
 
         Returns:
             Segmentations ``[windows, frames, speakers]`` and embeddings ``[windows, speakers, dimension]``.

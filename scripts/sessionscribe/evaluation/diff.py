@@ -86,7 +86,7 @@ def same_session(
     common = sorted(set(before) & set(after))
     if len(common) == 1:
         return before[common[0]], after[common[0]]
-    what = f"both have {len(common)} sessions" if common else "have no session in common"
+    what = f"have {len(common) or 'no'} sessions in common"
     where = f"A ({', '.join(before) or 'no session'}) and B ({', '.join(after) or 'no session'})"
     raise UserError(what, where=where, hint="Give the file or folder of one session for A and for B")
 

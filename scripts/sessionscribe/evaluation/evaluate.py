@@ -22,14 +22,13 @@ from sessionscribe.evaluation.intervals import (
 )
 from sessionscribe.evaluation.normalise import normaliser
 from sessionscribe.evaluation.speakers import NO_METRICS, speaker_errors
-from sessionscribe.evaluation.words import Times, character_errors, match, outside, word_errors
+from sessionscribe.evaluation.words import Times, character_errors, match, without_ignored, word_errors
 from sessionscribe.formats.utterances import PlainTranscript
 
 ALL = "all"
 MOST_NAMED = 10  # sessions in an error message
 RATES = ("wer", "cer", "cpwer", "tcpwer", "word_speaker_error", "der", "jer")
 BY_SESSION = {"cpwer", "tcpwer", "jer"}  # these have no blocks
-SIDES = ("errors", "totals")
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def score_session(reference: PlainTranscript, hypothesis: PlainTranscript, optio
     """Count the errors of one session."""
     language = options.language or hypothesis.language or reference.language
     chosen = normaliser(language, plain=options.as_written)
-    found = outside(hypothesis, reference.ignored)
+    found = without_ignored(hypothesis, reference.ignored)
     counts: dict[str, Counts] = {}
     missing: dict[str, str] = {}
     speakers = speaker_errors(reference, found, collar_s=options.collar_s, skip_overlap=options.skip_overlap)
@@ -190,7 +189,8 @@ def measures(
     found: dict[str, Measure] = {}
     for name in RATES:
         parts = [score.counts[name] for score in counted if name in score.counts]
-        errors, totals = (_blocks([getattr(p, side) for p in parts], by_session) for side in SIDES)
+        errors = _blocks([part.errors for part in parts], by_session)
+        totals = _blocks([part.totals for part in parts], by_session)
         if not totals.sum():
             continue
         draws = by_session or name not in BY_SESSION

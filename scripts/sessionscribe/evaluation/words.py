@@ -106,7 +106,7 @@ def match(
     )
 
 
-def outside(said: PlainTranscript, ignored: Sequence[Region]) -> PlainTranscript:
+def without_ignored(said: PlainTranscript, ignored: Sequence[Region]) -> PlainTranscript:
     """Return a transcript without the words whose middle is in an ignored region."""
     if not ignored or said.utterances is None:
         return said

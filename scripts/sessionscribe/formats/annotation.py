@@ -15,7 +15,7 @@ from sessionscribe.core.text import one_line
 from sessionscribe.core.units import milliseconds
 
 NO_SPEAKER = "no speaker"
-ALL_SAID = "speech"  # the name of the only tier without diarization
+SPEECH = "speech"  # the name of the only tier without diarization
 WORDS = "{} - words"
 EPOCH = "1970-01-01T00:00:00+00:00"  # ELAN requires a date; the same transcript must give the same bytes
 
@@ -96,9 +96,9 @@ def _tiers(transcript: Transcript) -> dict[str, list[_Interval]]:
     off = transcript.diarization == OFF
     for speaker in [*transcript.speakers, *(segment.speaker for segment in transcript.segments)]:
         if speaker not in names and speaker is not None:
-            names[speaker] = _unlike(names.values(), one_line(speaker) or NO_SPEAKER)
+            names[speaker] = _unique_name(names.values(), one_line(speaker) or NO_SPEAKER)
     if any(segment.speaker is None for segment in transcript.segments):
-        names[None] = _unlike(names.values(), ALL_SAID if off and not names else NO_SPEAKER)
+        names[None] = _unique_name(names.values(), SPEECH if off and not names else NO_SPEAKER)
     tiers: dict[str, list[_Interval]] = {name: [] for name in names.values()}
     for segment in transcript.segments:
         words = [(w.start, w.end, one_line(w.text)) for w in segment.words if one_line(w.text)]
@@ -106,21 +106,21 @@ def _tiers(transcript: Transcript) -> dict[str, list[_Interval]]:
             parts = [_Interval(milliseconds(a), milliseconds(b), t, []) for a, b, t in words]
             start, end = milliseconds(segment.start), milliseconds(segment.end)
             tiers[names[segment.speaker]].append(_Interval(start, end, text, parts))
-    return {name: _apart(parts) for name, parts in tiers.items()}
+    return {name: _without_overlaps(parts) for name, parts in tiers.items()}
 
 
-def _unlike(taken: Iterable[str], name: str) -> str:
+def _unique_name(taken: Iterable[str], name: str) -> str:
     """Return a name for a tier such that no other tier has its name or that of its word tier."""
     used = {label for other in taken for label in (other, WORDS.format(other))}
     names = chain([name], (f"{name} ({number})" for number in count(2)))
     return next(found for found in names if not {found, WORDS.format(found)} & used)
 
 
-def _apart(parts: Sequence[_Interval], start: int = 0) -> list[_Interval]:
+def _without_overlaps(parts: Sequence[_Interval], start: int = 0) -> list[_Interval]:
     """Return the intervals sorted, disjoint, not empty, and each containing its words."""
     for part in sorted(parts, key=lambda part: (part.start, part.end)):
         part.start = max(part.start, start)
-        part.words = _apart(part.words, part.start)
+        part.words = _without_overlaps(part.words, part.start)
         part.end = max(part.end, part.start + 1, *(word.end for word in part.words[-1:]))
         start = part.end
     return sorted(parts, key=lambda part: (part.start, part.end))

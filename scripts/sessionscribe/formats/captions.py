@@ -14,7 +14,7 @@ from sessionscribe.core.units import exact_clock
 from sessionscribe.formats.colours import on_dark
 from sessionscribe.formats.reading import labelled
 from sessionscribe.formats.subtitles import Cue, Piece, cues
-from sessionscribe.formats.utterances import PlainTranscript, Utterance, broken
+from sessionscribe.formats.utterances import PlainTranscript, Utterance, invalid
 
 if TYPE_CHECKING:
     import pysubs2
@@ -24,7 +24,7 @@ EMBEDDED = "\u202b{}\u202c"
 STYLE_IN_SRT = re.compile(r"\{\\[^}]*\}")  # override tags as pysubs2 keeps them; other braces are text
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
 _TAG = re.compile(r"<[^>]*>")
-UNSAID = (0x80, 0x80, 0x80)  # the colour of words not yet spoken, in karaoke
+UNSPOKEN = (0x80, 0x80, 0x80)  # the colour of words not yet spoken, in karaoke
 
 
 def srt(transcript: Transcript, options: Export) -> str:
@@ -54,7 +54,7 @@ def ass(transcript: Transcript, options: Export) -> str:
     file.info.update({"WrapStyle": "2", "PlayResX": "1280", "PlayResY": "720"})
     default = file.styles["Default"]
     default.fontname, default.fontsize = "Sans", 48.0
-    default.secondarycolor = pysubs2.Color(*UNSAID)
+    default.secondarycolor = pysubs2.Color(*UNSPOKEN)
     styles = {}
     for number, speaker in enumerate(transcript.speakers):
         styles[speaker] = f"Speaker {number + 1}"
@@ -164,7 +164,7 @@ def read_srt(path: Path, text: str) -> list[PlainTranscript]:
         for event in pysubs2.SSAFile.from_string(text, format_="srt")
     ]
     if text.strip() and not cues:
-        raise broken(path, "has no cue")
+        raise invalid(path, "has no cues")
     lines = labelled([" ".join(said.split()) for *_, said in cues])
     return [
         PlainTranscript(
@@ -185,10 +185,10 @@ def read_vtt(path: Path, text: str) -> list[PlainTranscript]:
     try:
         captions = webvtt.from_string(text, strict=True).captions
     except (MalformedFileError, MalformedCaptionError, ValueError) as error:
-        raise broken(path, f"is not valid ({error})") from error
+        raise invalid(path, f"is not valid ({error})") from error
     blocks = re.split(r"\n\s*\n", text.strip())[1:]
     if not captions and not all(block.startswith(("NOTE", "STYLE", "REGION")) for block in blocks):
-        raise broken(path, "has no cue")
+        raise invalid(path, "has no cues")
     utterances = []
     for caption in captions:
         start, end = (t.in_milliseconds() / 1000 for t in (caption.start_time, caption.end_time))

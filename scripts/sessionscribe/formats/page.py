@@ -143,7 +143,7 @@ def view(transcript: Transcript, removed: Sequence[RemovedText] = ()) -> View:
         if words := tuple(_word(word, order[id(word)]) for word in part.words):
             speaker = part.speaker or ""
             whole = ShownParagraph(part.start, part.end, speaker, who.get(speaker), part.text, words)
-            found += _parted(whole, removed)
+            found += _divided(whole, removed)
     found += removed
     return View(sorted(found, key=attrgetter("start")), _speakers_style(len(who)))
 
@@ -174,7 +174,7 @@ def _speakers_style(count: int) -> str:
     return "".join(f".s{n} {{ --speaker: light-dark(#{light}, #{dark}); }}\n" for n, light, dark in colours)
 
 
-def _parted(whole: ShownParagraph, removed: Sequence[RemovedText]) -> Iterator[ShownParagraph]:
+def _divided(whole: ShownParagraph, removed: Sequence[RemovedText]) -> Iterator[ShownParagraph]:
     inside = [gone for gone in removed if whole.start < gone.start < whole.end]
     cuts = [
         number

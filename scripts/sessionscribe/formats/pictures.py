@@ -24,7 +24,8 @@ LANE_IN, LANES_IN = 0.3, 4.0
 """Height of a speaker's lane, and the largest height of all lanes, so that the picture fits on a page."""
 BARS = 2000
 """Pauses shorter than the session divided by this are not drawn: four hours would take megabytes."""
-STRETCH_S = 30.0
+BIN_S = 30.0
+"""Width of the bins in the picture of confidence."""
 DPI = 150
 TICKS_S = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600)
 MOST_TICKS, MOST_POINTS = 10, 100
@@ -117,13 +118,13 @@ def _confidence(axes: "Axes", transcript: Transcript) -> None:
     found: dict[int, list[float]] = defaultdict(list)
     for segment in transcript.segments:
         for word in segment.words:
-            found[int(word.start // STRETCH_S)].append(word.probability)
-    stretches = sorted(found.items())
-    ends = [min((number + 1) * STRETCH_S, transcript.duration_s) for number, _ in stretches]
-    times = [(number * STRETCH_S + end) / 2 for (number, _), end in zip(stretches, ends, strict=True)]
-    low = [quantiles(words, n=20)[0] if len(words) > 1 else words[0] for _, words in stretches]
+            found[int(word.start // BIN_S)].append(word.probability)
+    bins = sorted(found.items())
+    ends = [min((number + 1) * BIN_S, transcript.duration_s) for number, _ in bins]
+    times = [(number * BIN_S + end) / 2 for (number, _), end in zip(bins, ends, strict=True)]
+    low = [quantiles(words, n=20)[0] if len(words) > 1 else words[0] for _, words in bins]
     marker = "." if len(times) <= MOST_POINTS else ""
-    axes.plot(times, [fmean(words) for _, words in stretches], marker=marker, color="#1f5fa8", label="mean")
+    axes.plot(times, [fmean(words) for _, words in bins], marker=marker, color="#1f5fa8", label="mean")
     axes.plot(times, low, marker=marker, linestyle=":", color="#a8341f", label="lowest 5%")
     axes.set_ylim(0, 1.05)
     axes.grid(axis="y")
@@ -170,6 +171,6 @@ class Picture:
 
 PICTURES: Mapping[str, Picture] = {
     "timeline": Picture("Who speaks when", _timeline, lanes=True),
-    "confidence": Picture(f"How sure the words are, by {STRETCH_S:g} s", _confidence, lanes=False),
+    "confidence": Picture(f"How sure the words are, by {BIN_S:g} s", _confidence, lanes=False),
     "talk": Picture("Who speaks how long", _talk, lanes=True),
 }

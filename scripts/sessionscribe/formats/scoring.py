@@ -20,7 +20,7 @@ from sessionscribe.formats.utterances import (
     Region,
     SpeakerTurn,
     Utterance,
-    broken,
+    invalid,
 )
 
 NOBODY = "<NA>"  # NIST's value for unknown fields
@@ -90,7 +90,7 @@ def _rows(path: Path, text: str, least: int, most: int) -> Iterator[tuple[int, l
             continue
         row = line.split(maxsplit=most - 1)
         if len(row) < least:
-            raise broken(path, f"line {number} has {len(row)} fields instead of at least {least}")
+            raise invalid(path, f"line {number} has {len(row)} fields instead of at least {least}")
         yield number, row
 
 
@@ -100,14 +100,14 @@ def _number(path: Path, line: int, text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise broken(path, f"line {line}: {text} is not a time in seconds")
+        raise invalid(path, f"line {line}: {text} is not a time in seconds")
     return value
 
 
 def _stretch(path: Path, line: int, times: Sequence[str]) -> Region:
     start, end = (_number(path, line, time) for time in times)
     if end < start:
-        raise broken(path, f"line {line}: the end is before the start")
+        raise invalid(path, f"line {line}: the end is before the start")
     return start, end
 
 
@@ -122,7 +122,7 @@ def read_stm(path: Path, text: str) -> list[PlainTranscript]:
         if words.lower() == _IGNORED:
             ignored.append((start, end))
         elif re.search(r"\{.*/.*\}", words):
-            raise broken(path, f"line {line}: alternatives {{a / b}} are not supported")
+            raise invalid(path, f"line {line}: alternatives {{a / b}} are not supported")
         else:
             utterances.append(Utterance(words, start, end, speaker))
     return [
@@ -141,7 +141,7 @@ def read_ctm(path: Path, text: str) -> list[PlainTranscript]:
     for line, row in _rows(path, text, _CTM_FIELDS, _CTM_FIELDS + 2):
         session, channel, *times, word = row[:5]
         if word.startswith("<ALT"):
-            raise broken(path, f"line {line}: alternatives are not supported")
+            raise invalid(path, f"line {line}: alternatives are not supported")
         start, duration = (_number(path, line, time) for time in times)
         words = found.setdefault(session, {}).setdefault(channel, [])
         words.append(PlainWord(word, start, round(start + duration, 6)))
@@ -173,13 +173,13 @@ def read_rttm(path: Path, text: str) -> list[PlainTranscript]:
         return [PlainTranscript(path.stem, turns=())]
     rows = list(_rows(path, text, 1, 10))
     if not {row[0] for _, row in rows} & {"SPEAKER", "SPKR-INFO"}:
-        raise broken(path, "has no line that begins with SPEAKER")
+        raise invalid(path, "has no line that begins with SPEAKER")
     found: dict[str, list[SpeakerTurn]] = {}
     for line, row in rows:
         if row[0] != "SPEAKER":
             continue
         if len(row) < _RTTM_FIELDS:
-            raise broken(path, f"line {line} has {len(row)} fields instead of at least {_RTTM_FIELDS}")
+            raise invalid(path, f"line {line} has {len(row)} fields instead of at least {_RTTM_FIELDS}")
         start, duration = (_number(path, line, time) for time in row[3:5])
         found.setdefault(row[1], []).append(SpeakerTurn(start, start + duration, row[7]))
     return [PlainTranscript(session, turns=tuple(turns)) for session, turns in found.items()]

@@ -72,7 +72,9 @@ def cues(transcript: Transcript, options: Export, *, label_in_text: bool) -> lis
             for cue in _cues_of(segment, first, options, ""):
                 found.append(replace(cue, rows=((Piece(label, None),), *cue.rows)))
         first += len(segment.words)
-    return _readable(_apart(found, milliseconds(options.min_cue_s)), options, transcript.duration_s)
+    return _extended(
+        _without_overlaps(found, milliseconds(options.min_cue_s)), options, transcript.duration_s
+    )
 
 
 def _cues_of(segment: SpokenSegment, first: int, options: Export, label: str) -> Iterator[Cue]:
@@ -183,7 +185,7 @@ def _text(tokens: Sequence[_Token]) -> str:
     return "".join(f" {token.text}" if token.space else token.text for token in tokens).strip()
 
 
-def _apart(found: Sequence[Cue], least: int) -> list[Cue]:
+def _without_overlaps(found: Sequence[Cue], least: int) -> list[Cue]:
     """Return the cues in order of time, without overlaps.
 
     Each is shown as long as it was spoken or ``least`` milliseconds, whichever is shorter, but at least one
@@ -200,7 +202,7 @@ def _apart(found: Sequence[Cue], least: int) -> list[Cue]:
     return result
 
 
-def _readable(found: Sequence[Cue], options: Export, duration_s: float) -> list[Cue]:
+def _extended(found: Sequence[Cue], options: Export, duration_s: float) -> list[Cue]:
     """Extend cues into the pause after them until they can be read."""
     result = []
     for number, cue in enumerate(found):

@@ -43,6 +43,6 @@ def _cell(text: str) -> str:
     return guarded(one_line(text))
 
 
-def uncomputed(cell: str) -> str:
+def cell_text(cell: str) -> str:
     """Return the text of a cell of `csv` or `tsv`, on one line."""
     return unguarded(one_line(cell))

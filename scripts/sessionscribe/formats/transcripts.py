@@ -21,7 +21,7 @@ from sessionscribe.formats.utterances import (
     Text,
     Time,
     Utterance,
-    broken,
+    invalid,
 )
 
 LEAST = 1e-4  # lower bound of probabilities, for the logarithm
@@ -134,10 +134,10 @@ def read_json(path: Path, text: str) -> list[PlainTranscript]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise broken(path, f"is not valid ({place}: {first['msg']})") from error
+        raise invalid(path, f"is not valid ({place}: {first['msg']})") from error
     except (ValueError, RecursionError) as error:
-        raise broken(path, f"is not valid JSON ({str(error).splitlines()[0]})") from error
-    raise broken(path, "is neither a transcript nor SegLST")
+        raise invalid(path, f"is not valid JSON ({str(error).splitlines()[0]})") from error
+    raise invalid(path, "is neither a transcript nor SegLST")
 
 
 def _from_seglst(path: Path, parts: Sequence[_SegLst]) -> list[PlainTranscript]:

@@ -128,7 +128,7 @@ def joined(parts: Iterable[PlainTranscript]) -> dict[str, PlainTranscript]:
     }
 
 
-def broken(path: Path, what: str) -> UserError:
+def invalid(path: Path, what: str) -> UserError:
     """Return the error for an invalid file; ``what`` may quote any of its content."""
     return UserError(
         visible(what)[:200], where=path, hint=f"Correct it: it is read as {path.suffix.lstrip('.').upper()}"

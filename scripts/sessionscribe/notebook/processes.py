@@ -6,8 +6,6 @@ import importlib
 import os
 import re
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,33 +44,31 @@ class Processes:
 
     def __init__(self, project: Path, python: str) -> None:
         self.project, self.python = project, python
-        self.environment = dict(os.environ)
+        own = {"PYTHONPATH": str(project / "scripts"), "PYTHONUNBUFFERED": "1"}
+        self.environment = os.environ | own
         """Environment of the commands; the only place for secrets."""
         self._running: subprocess.Popen[str] | None = None
 
     def sessionscribe(self, *arguments: str, on_line: Callable[[str], None] | None = None) -> int:
         """Run `sessionscribe`, print its output or pass it to ``on_line``, and return the exit code."""
-        own = {"PYTHONPATH": str(self.project / "scripts"), "PYTHONUNBUFFERED": "1"}
         command = [self.python, "-m", "sessionscribe.cli.main", *arguments]
-        with self._start(command, self.environment | own) as process:
-            for line in process.stdout or ():
-                if on_line:
-                    on_line(line)
-                else:
-                    print(line, end="", flush=True)
-        return process.returncode
+        return self.run(command, on_line or (lambda line: print(line, end="", flush=True)))
 
-    def quiet(self, command: Sequence[str], what: str) -> list[str]:
-        """Run a command, showing only the time it takes; return its output as lines."""
-        begun, lines, line = time.monotonic(), list[str](), LiveLine()
-        with self._start(command, self.environment) as process:
-            reader = threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True)
-            reader.start()
-            while process.poll() is None:
-                line.show(f"{what}: {time.monotonic() - begun:.0f} s")
-                time.sleep(1)
-            reader.join()
-        return [line.rstrip() for line in lines]
+    def run(self, command: Sequence[str], on_line: Callable[[str], None]) -> int:
+        """Run a command, pass each line of its output to ``on_line``, and return the exit code."""
+        with subprocess.Popen(
+            command,
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as self._running:
+            for line in self._running.stdout or ():
+                on_line(line)
+        return self._running.returncode
 
     def interrupt(self) -> bool:
         """Ask the running command to end; return whether there is one."""
@@ -81,16 +77,3 @@ class Processes:
             return False
         running.terminate()
         return True
-
-    def _start(self, command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[str]:
-        self._running = subprocess.Popen(
-            command,
-            cwd=self.project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        return self._running

@@ -103,11 +103,13 @@ class NotebookSession:
             pins = self.project / "envs/requirements.txt"
             command = [sys.executable, str(self.project / "scripts/sessionscribe/runners/environment.py")]
             command += [str(pins), str(pins.with_name("uv.txt")), f"{self.project}-environment"]
-            said = self._processes.quiet([*command, *["auto"] * self.gpu.available], "Installing")
+            print("Installing: this takes about three minutes", flush=True)
+            said = list[str]()
+            self._processes.run([*command, *["auto"] * self.gpu.available], said.append)
             try:
                 self._python = self._processes.python = json.loads(said[-1])["python"]
             except (IndexError, ValueError, KeyError):
-                raise StopHereError("\n".join(["The environment could not be made:", *said[-5:]])) from None
+                raise StopHereError("".join(["The environment could not be made:\n", *said[-5:]])) from None
         print(f"Ready: {self._python}")
 
     def mount(self) -> None:

@@ -198,7 +198,7 @@ class Store:
         """Remove the lock that DVC makes of links if files have no locks, if its process here is dead.
 
         Raises:
-            UserError: it belongs to another machine, so nobody here can tell.
+            UserError: it belongs to another machine, whose processes cannot be seen from here.
         """
         try:
             _, host, pid, _ = path.read_text(encoding="utf-8").rsplit("|", 3)

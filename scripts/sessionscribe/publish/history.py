@@ -34,7 +34,7 @@ def git(root: Path, *arguments: str, check: bool = True, lock: int | None = None
         arguments: git's arguments.
         check: raise an error if git fails; otherwise, return "".
         lock: the descriptor of a lock for git to hold. Git then runs in a session of its own and can finish
-            if we are killed, and whoever waits for the lock waits for git, too.
+            if we are killed, and processes that wait for the lock wait for git, too.
     """
     done = subprocess.run(
         ["git", *arguments],

@@ -131,8 +131,8 @@ def one(pack_file: Path, published: Published, path: str) -> bytes:
     return next(b"".join(blocks) for file, blocks in members if file.path == path)
 
 
-def _members(where: Path, published: Published, pack: str) -> Iterator[tuple[PackedFile, Iterable[bytes]]]:
-    members = [file for file in published.files if file.pack == pack]
+def _members(where: Path, published: Published, name: str) -> Iterator[tuple[PackedFile, Iterable[bytes]]]:
+    members = [file for file in published.files if file.pack == name]
     for file, blocks in _reading(where, zip(members, _read(where, members), strict=True)):
         yield file, _reading(where, verified(file, blocks))
 

@@ -1,4 +1,4 @@
-"""Where published sessions are in a clone, and what it knows about them: their version, who has it."""
+"""Where published sessions are in a clone, and what it knows: their version, and the remotes that have it."""
 
 from __future__ import annotations
 

@@ -33,16 +33,16 @@ from sessionscribe.runners.managed_machine import ManagedMachine, State
 ACCELERATORS = ("T4", "L4", "G4", "A100", "H100", CPU)
 LEAST_S = 600.0
 """An earlier run's session is replaced if it has less time left than this, in seconds."""
-OTHER_RUN_S, KEEP_ALIVE_S, CONNECT_S = 60.0, 180.0, 90.0
+OTHER_RUN_S, CONNECT_S = 60.0, 90.0
 DRIVER = "/usr/lib64-nvidia"
 """The folder with the GPU's driver. Notebooks have it in their environment, ssh sessions do not."""
-WITHOUT_SSH = "A notebook there needs no ssh: docs/runners/colab.md, Without ssh. Or take another runner"
-NOT_BY_SSH = "Colab does not let this account in by ssh ({}), as most that do not pay"
+WITHOUT_SSH = "Use a notebook there (docs/runners/colab.md, Without ssh), or another runner"
+NOT_BY_SSH = "Colab does not let this account in by ssh ({}), like most free accounts"
 REFUSALS = (
     *((f"(HTTP {status})", NOT_BY_SSH.format(f"HTTP {status}"), WITHOUT_SSH) for status in (403, 404)),
     (
         "Server rejected",
-        "Colab does not take our key",
+        "Colab does not accept our key",
         "Update the command: `uv tool upgrade google-colab-cli`",
     ),
 )
@@ -66,15 +66,10 @@ print(connection.getresponse().status)
 
 
 class Colab(ManagedMachine):
-    """A session.
-
-    Args:
-        name: the runner's name.
-        argument: the accelerators in order of preference, separated by commas.
-        settings: how the run uses machines. There is one session for each runner and project.
+    """A session, of which there is one for each runner and project.
 
     Raises:
-        UserError: Colab has no such accelerator.
+        UserError: ``argument`` is not a list of accelerators.
     """
 
     halt_s = STOP_S
@@ -97,14 +92,11 @@ class Colab(ManagedMachine):
 
     def seconds_left(self) -> float:
         """Return the time until Colab ends the session at the latest; infinity before there is one."""
-        return self._left_s(self._session) if self._session else math.inf
-
-    def _left_s(self, session: Session) -> float:
-        return self._limit_s - session.age_s
+        return self._limit_s - self._session.age_s if self._session else math.inf
 
     def check(self) -> str:
         """Return that nothing is known."""
-        return "not checked: it would have to be started"
+        return "not checked: that would create a session"
 
     def start(self) -> Address:
         """Create a session, unless there is one, and return its address."""
@@ -113,24 +105,24 @@ class Colab(ManagedMachine):
             if not self._sessions.cli.lock(OTHER_RUN_S):
                 raise UnusableError("is in use by another run", where=self.name, hint="Wait for that to end")
             self._watch()  # a session that an earlier run has left is ours, too
-            session = self._sessions.known()
-            if session and self._left_s(session) < LEAST_S:
+            left = self._sessions.known()
+            if left and self._limit_s - left.age_s < LEAST_S:
                 self.shut_down()
             address = super().start()
             if self._session and self._session != before:
-                left = _spell(self.seconds_left())
-                self._say(f"{self.name}: a session with {self._session.accelerator}, for {left} at most")
+                limit = _spell(self.seconds_left())
+                self._say(f"{self.name}: a session with {self._session.accelerator}, for {limit} at most")
                 self._over.set()
                 self._over = threading.Event()
-                threading.Thread(target=self._keep_alive, args=(self._over,), daemon=True).start()
+                threading.Thread(target=self._sessions.keep_alive, args=(self._over,), daemon=True).start()
             return address
 
-    def state(self) -> State:
+    def look(self) -> tuple[State, Address | None]:
         """Ask Colab whether our session exists."""
         before, self._session = self._session, self._sessions.find()
         if before and not self._session and not self._stopping.is_set():
             self._say(f"{self.name}: Colab took the session away after {_spell(before.age_s)}")
-        return "up" if self._session else "off"
+        return ("up", self._address(self._session)) if self._session else ("off", None)
 
     def bring_up(self) -> None:
         """Create a session."""
@@ -141,14 +133,8 @@ class Colab(ManagedMachine):
         self._sessions.stop()
         self._session = None
 
-    def _keep_alive(self, over: threading.Event) -> None:
-        while not over.wait(KEEP_ALIVE_S):
-            self._sessions.keep_alive()
-
-    def find_address(self) -> Address | None:
-        """Return the address of the session."""
-        assert self._session is not None
-        key, accelerator = str(_key_in(self._home, self.name)), self._session.accelerator
+    def _address(self, session: Session) -> Address:
+        key, accelerator = str(_key_in(self._home, self.name)), session.accelerator
         proxy = self._sessions.cli.shell_line("ssh", "--proxy-mode", "-s", self._session_name, "-i", key)
         settings = (
             f"ProxyCommand={proxy.replace('%', '%%')}",
@@ -172,7 +158,7 @@ class Colab(ManagedMachine):
 
     def _answering_address(self) -> Address | None:
         # ssh is not tried: Colab accepts one connection at a time, and may see the next one too early.
-        self._last_address = self.find_address()
+        self._last_address = self._address(self._session) if self._session else None
         return self._last_address
 
     def stop(self) -> None:
@@ -211,7 +197,7 @@ def accelerators_of(name: str, argument: str) -> tuple[str, ...]:
 
 
 def _key_in(home: Path, name: str) -> Path:
-    """Return an ssh key of our own: Colab takes no RSA keys, such as the user's may be."""
+    """Return an ssh key of our own: the user's may be an RSA key, which Colab does not accept."""
     key = home / "key"
     if not key.exists():
         if shutil.which("ssh-keygen") is None:

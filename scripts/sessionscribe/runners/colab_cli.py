@@ -36,11 +36,8 @@ CANDIDATES = ("python3", "python3.13", "python3.12", "python3.14")
 MANAGED = (".pyenv/versions/*/bin/python", ".local/share/uv/python/*/bin/python")
 """Interpreters of pyenv and uv, below the home folder, which need not be on PATH."""
 REQUIREMENTS, UV_REQUIREMENTS = "colab.txt", "uv.txt"
-WITH_SSH = (0, 7)
-"""The first version with the subcommand `ssh`."""
-VERSION = re.compile(r"^Version: (\d+\.\d+[.\d]*)", re.MULTILINE)
 FOREIGN = ("PYTHONPATH", "PYTHONHOME")
-CALL_S, VERSION_S = 90.0, 30.0
+CALL_S, HELP_S = 90.0, 30.0
 CONFIGURATION = ".config/colab-cli"
 LOGIN = ".config/gcloud/application_default_credentials.json"
 NO_LOGIN = (
@@ -67,31 +64,28 @@ def find_program(pins: Path, say: Callable[[str], None] = print) -> Path:
     Raises:
         UnusableError: the command cannot be installed.
     """
-    found = shutil.which("colab")
-    version = _version(Path(found).resolve()) if found else ""
-    if found and version and tuple(map(int, version.split(".")[:2])) >= WITH_SSH:
-        return Path(found)
-    if found:
-        which = f"version {version} and has no `ssh`" if version else "another program"
-        say(f"colab: {found} is {which}: our own is used (`uv tool upgrade google-colab-cli` updates yours)")
+    if found := shutil.which("colab"):
+        if _has_ssh(Path(found).resolve()):
+            return Path(found)
+        hint = "`uv tool upgrade google-colab-cli` updates yours"
+        say(f"colab: {found} has no `ssh`: our own is used ({hint})")
     return install(pins, user_cache_path("sessionscribe") / "colab-cli", say)
 
 
 @cache
-def _version(program: Path) -> str:
-    """Return the version of a google-colab-cli; "" if a program is something else or does not answer."""
+def _has_ssh(program: Path) -> bool:
+    """Return whether a program is a google-colab-cli that is new enough."""
     with contextlib.suppress(OSError, subprocess.TimeoutExpired), TemporaryDirectory() as home:
         done = subprocess.run(
-            [program, "version"],
-            env={**os.environ, "HOME": home},  # its log is readable for everybody
+            [program, "ssh", "--help"],
+            env={**os.environ, "HOME": home, "COLUMNS": "500"},  # in HOME it writes a log
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=VERSION_S,
+            timeout=HELP_S,
             check=False,
         )
-        if found := VERSION.search(done.stdout.decode(errors="replace")):
-            return found[1]
-    return ""
+        return b"--proxy-mode" in done.stdout
+    return False
 
 
 def install(pins: Path, tools: Path, say: Callable[[str], None] = print) -> Path:
@@ -108,7 +102,7 @@ def install(pins: Path, tools: Path, say: Callable[[str], None] = print) -> Path
     managed = sorted((str(path) for place in MANAGED for path in Path.home().glob(place)), reverse=True)
     candidates = (*CANDIDATES, *managed)
     if not (folder / environment.READY).exists():
-        say(f"colab: the command is installed in {folder}, once")
+        say(f"colab: installing the command in {folder}, once")
     with contextlib.redirect_stdout(io.StringIO()):  # a line for programs
         arguments = (requirements, pins / UV_REQUIREMENTS, folder)
         code = environment.main(*arguments, oldest=OLDEST, candidates=candidates)
@@ -218,20 +212,20 @@ class Cli:
         return said
 
     @contextlib.contextmanager
-    def _one_at_a_time(self, patience_s: float) -> Iterator[int]:
+    def _one_at_a_time(self, limit_s: float) -> Iterator[int]:
         """Wait for earlier calls, which may be those of a process that was killed.
 
         Raises:
             DisconnectedError: one does not end in time.
         """
         with (self.home / "calls.lock").open("w") as lock:
-            if not locks.wait_for(lock, patience_s):
-                raise DisconnectedError(f"no end of an earlier call of `colab` within {patience_s:g} s")
+            if not locks.wait_for(lock, limit_s):
+                raise DisconnectedError(f"no end of an earlier call of `colab` within {limit_s:g} s")
             yield lock.fileno()
 
-    def wait(self, patience_s: float) -> None:
+    def wait(self, limit_s: float) -> None:
         """Wait for earlier calls, whose effect may not be recorded yet; see ``_one_at_a_time``."""
-        with self._one_at_a_time(patience_s):
+        with self._one_at_a_time(limit_s):
             pass
 
     def sessions(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,9 +20,10 @@ from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 CPU = "cpu"
 CREATE_S = 900.0
-"""Time limit for creating a session: if it is exceeded, there may be one of which nobody knows."""
+"""Time limit for creating a session: if it is exceeded, there may be one that is not known here."""
 STOP_S = 120.0
 """Time limit for ending one."""
+KEEP_ALIVE_S = 180.0
 REFUSALS = {
     "Backend rejected accelerator": "not for this account",
     "Allocation refused": "too many sessions, or a limit of this account",
@@ -116,15 +118,16 @@ class Sessions:
                 self._say(f"{self.runner}: no {accelerator} ({answer}); trying {following}")
         details = ", ".join(f"{accelerator}: {reason}" for accelerator, reason in reasons.items())
         if set(reasons.values()) <= set(REFUSALS.values()):
-            hint = "Stop sessions that you do not need, wait, or name others: `colab:T4,L4,cpu`"
+            hint = "Stop sessions that you do not need, wait, or name other accelerators: `colab:T4,L4,cpu`"
             raise UnusableError(f"Colab gives no session ({details})", where=self.runner, hint=hint)
         raise DisconnectedError(f"{self.runner}: Colab gives no session now ({details})")
 
-    def keep_alive(self) -> None:
-        """Have the notebook's kernel execute something: Colab does not count what is done through ssh."""
-        if self.known():
-            with contextlib.suppress(DisconnectedError, UserError):
-                self.cli.call("exec", "--session", self.name, given="pass", limit_s=45.0)
+    def keep_alive(self, over: threading.Event) -> None:
+        """Have the notebook's kernel do something now and then: Colab does not count what ssh does."""
+        while not over.wait(KEEP_ALIVE_S):
+            if self.known():
+                with contextlib.suppress(DisconnectedError, UserError):
+                    self.cli.call("exec", "--session", self.name, given="pass", limit_s=45.0)
 
     def stop(self) -> None:
         """Ask Colab to end our session, if there is one.

@@ -20,9 +20,9 @@ class CommandMachine(ManagedMachine):
         super().__init__(name, settings, settings.stops_itself)
         self._address, self._commands = address, commands
 
-    def state(self) -> State:
+    def look(self) -> tuple[State, Address]:
         """Run the state command."""
-        return "off" if self._run(self._commands.state) else "up"
+        return "off" if self._run(self._commands.state) else "up", self._address
 
     def bring_up(self) -> None:
         """Run the start command."""
@@ -43,11 +43,7 @@ class CommandMachine(ManagedMachine):
 
     def check(self) -> str:
         """Return the state."""
-        return f"{self.state()}; whether it may be started, only a start would tell"
-
-    def find_address(self) -> Address:
-        """Return the address that the user gave."""
-        return self._address
+        return f"{self.state()}; only a start would show whether it works"
 
     def _run(self, command: str) -> str:
         """Run a command and return what went wrong, or ""."""

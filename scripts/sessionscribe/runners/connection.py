@@ -113,14 +113,14 @@ class Connection:
         if lines:
             line = next((line for line in lines if line.strip() not in ("", "ready")), "an empty line")
             what = f"the shell there prints `{visible(line[:80])}` before a command, or instead of it"
-            hint = "rsync needs it silent: let what prints it (`~/.bashrc`?) do so on terminals only"
+            hint = "rsync needs a silent shell: print that only on terminals (see `~/.bashrc` there)"
             raise UnusableError(what, where=self.name, hint=hint)
         said = cause(said, f"no answer within {self.address.connect_s:g} s", besides=CONSEQUENCES)
         for sign, what, hint in self.address.refusals:
             if sign in said:
                 raise UnusableError(what, where=self.name, hint=hint)
         if any(sign in said for sign in HOPELESS):
-            hint = f"Make `ssh {self.address.destination}` work without a question first"
+            hint = f"Make `ssh {self.address.destination}` work without a prompt first"
             raise UnusableError(f"ssh cannot log in ({said})", where=self.name, hint=hint)
         raise DisconnectedError(f"no connection to {self.name} ({said})")
 
@@ -236,7 +236,7 @@ class Connection:
         if done.returncode in RSYNC_LOST or not self.alive:
             reason = said.splitlines()[0] if said else "rsync"
             raise DisconnectedError(f"the connection to {self.name} is lost ({reason})")
-        raise UserError(f"rsync failed ({said[-500:]})", where=self.name, hint="Run again; then see the docs")
+        raise UserError(f"rsync failed ({said[-500:]})", where=self.name, hint="Run again")
 
     def close(self) -> None:
         """Cut the connection, and with it all commands that still use it."""

@@ -130,12 +130,9 @@ def cost_on(day: str, records: Iterable[dict[str, Any]], prices: list[Price]) ->
         records: the usage log.
         prices: prices for records that contain none.
     """
-    runners, _ = sum_up((record for record in records if record["stop"].startswith(day)), prices)
-    total: dict[str, float] = defaultdict(float)
-    for used in runners.values():
-        for currency, amount in used.cost.items():
-            total[currency] += amount
-    return dict(total)
+    released = (record for record in records if record["stop"].startswith(day))
+    totals, _ = sum_up(released, prices, key=lambda _: day)
+    return dict(totals[day].cost) if totals else {}
 
 
 def figures(records: list[dict[str, Any]], prices: list[Price]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -40,13 +40,8 @@ NAMED = ("pending", "running", "stopping", "stopped")
 class Instance(ManagedMachine):
     """An instance.
 
-    Args:
-        name: the runner's name.
-        argument: the part after ``ec2:``.
-        settings: how the run uses machines.
-
     Raises:
-        UserError: the argument cannot be an instance.
+        UserError: ``argument`` cannot be an instance.
     """
 
     boot_s = halt_s = HALT_S
@@ -66,9 +61,22 @@ class Instance(ManagedMachine):
         """The instance by region and id: its tag may change."""
         return f"ec2:{self._user}{self._region}/{self._id}"
 
-    def state(self) -> State:
-        """Ask AWS for the state."""
-        return STATES.get(self._describe()["State"]["Name"], "stopping")
+    def look(self) -> tuple[State, Address | None]:
+        """Ask AWS for the state and the present address, which is the public one if there is one."""
+        instance = self._describe()
+        reason = instance.get("StateReason", {}).get("Message", "")
+        self.stop_reason = f" ({reason})" if reason else ""
+        state = STATES.get(instance["State"]["Name"], "stopping")
+        host = instance.get("PublicIpAddress") or instance.get("PrivateIpAddress")
+        if state != "up" or not host:
+            return state, None
+        settings = (f"HostName={host}", f"HostKeyAlias={self._id}", "StrictHostKeyChecking=accept-new")
+        options = [word for setting in settings for word in ("-o", setting)]
+        return state, Address(
+            f"{self._user}{self._instance}",
+            (*options, *self._settings.ssh),
+            machine_type=instance.get("InstanceType", ""),
+        )
 
     def bring_up(self) -> None:
         """Start the instance, if it would only stop, not vanish, when it powers itself off."""
@@ -96,25 +104,6 @@ class Instance(ManagedMachine):
         """Stop the instance, whatever its state: AWS's answers may be some seconds old."""
         if self._describe()["State"]["Name"] != "terminated":
             self._call("stop_instances", InstanceIds=[self._id])
-
-    def find_address(self) -> Address | None:
-        """Return the present address, which is the public one if there is one."""
-        instance = self._describe()
-        if STATES.get(instance["State"]["Name"]) != "up":
-            if not self._was_up:
-                return None
-            reason = instance.get("StateReason", {}).get("Message", "no reason given")
-            raise DisconnectedError(f"{self.name} was started and stopped again ({reason})")
-        host = instance.get("PublicIpAddress") or instance.get("PrivateIpAddress")
-        if not host:
-            return None
-        settings = (f"HostName={host}", f"HostKeyAlias={self._id}", "StrictHostKeyChecking=accept-new")
-        options = [word for setting in settings for word in ("-o", setting)]
-        return Address(
-            f"{self._user}{self._instance}",
-            (*options, *self._settings.ssh),
-            machine_type=instance.get("InstanceType", ""),
-        )
 
     def _set_alarm(self, cpu: dict[str, int]) -> None:
         """Have AWS stop the instance when it is idle, in case nobody else can.
@@ -162,17 +151,14 @@ class Instance(ManagedMachine):
         if len(instances) != 1:
             where = f"in {self._region}"
             what = f"names {len(instances)} instances {where}" if instances else f"is not an instance {where}"
-            hint = "Name one by its id, as ec2:i-…, or the region before it, as ec2:eu-west-1/…"
+            hint = "Use its id (ec2:i-…), or put its region before it (ec2:eu-west-1/…)"
             raise UnusableError(what, where=self.name, hint=hint)
         self._id = instances[0]["InstanceId"]
         return instances[0]  # type: ignore[no-any-return]
 
     def _check_shutdown_behaviour(self, instance: dict[str, Any]) -> None:
         if instance["State"]["Name"] == "terminated":
-            raise UnusableError("was terminated, and is gone for good", where=self.name, hint="Name another")
-        if instance.get("RootDeviceType") == "instance-store":
-            hint = "Use an instance with an EBS root volume"
-            raise UnusableError("cannot be stopped, only terminated", where=self.name, hint=hint)
+            raise UnusableError("was terminated", where=self.name, hint="Name another instance")
         attribute = "instanceInitiatedShutdownBehavior"
         found = self._call("describe_instance_attribute", InstanceId=self._id, Attribute=attribute)
         if found["InstanceInitiatedShutdownBehavior"]["Value"] != "stop":

@@ -6,44 +6,41 @@ from typing import Any
 
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
-NO_CAPACITY = "AWS has no capacity for such an instance there now; try later, or in another zone"
 RETRY = {
-    "InsufficientInstanceCapacity": NO_CAPACITY,
-    "InsufficientHostCapacity": NO_CAPACITY,
+    "InsufficientInstanceCapacity InsufficientHostCapacity": (
+        "AWS has no capacity for such an instance there now; try later, or in another zone"
+    ),
     "InsufficientReservedInstanceCapacity": "the reservation has no capacity for such an instance now",
-    "IncorrectInstanceState": "it was changing its state",
-    "IncorrectState": "it was changing its state",
+    "IncorrectInstanceState IncorrectState": "the instance was changing its state",
     "RequestLimitExceeded": "too many requests to AWS",
-    "InternalError": "an error inside AWS",
-    "InternalFailure": "an error inside AWS",
-    "ServiceUnavailable": "AWS is not available",
-    "Unavailable": "AWS is not available",
+    "InternalError InternalFailure": "an error inside AWS",
+    "ServiceUnavailable Unavailable": "AWS is not available",
 }
-"""Errors that a retry may solve, by code."""
+"""Errors that a retry may solve: codes, and what is wrong."""
 SERVER_ERROR = 500
 """From this HTTP status on, the error may not be about the request, which may have been carried out."""
 LOG_IN = "Make `aws sts get-caller-identity` work first: `aws configure`, AWS_PROFILE, or `aws sso login`"
-CREDENTIALS = (
-    "AuthFailure InvalidClientTokenId SignatureDoesNotMatch ExpiredToken ExpiredTokenException "
-    "RequestExpired MissingAuthenticationToken OptInRequired"
-)
 FINAL = {
-    CREDENTIALS: ("AWS refuses the credentials ({code})", LOG_IN),
+    "AuthFailure InvalidClientTokenId SignatureDoesNotMatch ExpiredToken ExpiredTokenException "
+    "RequestExpired MissingAuthenticationToken OptInRequired": (
+        "AWS refuses the credentials ({code})",
+        LOG_IN,
+    ),
     "UnauthorizedOperation AccessDenied AccessDeniedException": (
         "these credentials do not allow {operation}",
-        "Allow it `{service}:{operation}` (docs/runners/ec2.md lists all that is needed)",
+        "Allow `{service}:{operation}` (docs/runners/ec2.md lists all permissions)",
     ),
     "InvalidInstanceID.NotFound InvalidInstanceID.Malformed": (
         "is not an instance in {region}",
-        "Look at the id, and put the region before it, as ec2:eu-west-1/i-…",
+        "Check the id, or put its region before it: ec2:eu-west-1/i-…",
     ),
     "VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded": (
         "is more than this account may run at once ({code})",
         "Ask AWS for a higher quota of running instances of this family (Service Quotas, EC2)",
     ),
 }
-"""What is wrong and what to do, by the codes of other errors."""
-OTHERS = ("AWS refuses {operation} ({code}: {message})", "See the docs of AWS")
+"""Other errors: codes, what is wrong, and what to do."""
+OTHERS = ("AWS refuses {operation} ({code}: {message})", "See the documentation of AWS")
 
 
 def translate(
@@ -63,8 +60,8 @@ def translate(
     if isinstance(error, no_answer):  # no network, or another server in between
         return DisconnectedError(f"{name}: AWS does not answer ({_shortened(str(error))})")
     if isinstance(error, exceptions.NoRegionError):
-        hint = "Put it before the instance, as ec2:eu-west-1/…, or set AWS_REGION"
-        return UnusableError("has no known region", where=name, hint=hint)
+        hint = "Put one before the instance, as in ec2:eu-west-1/…, or set AWS_REGION"
+        return UnusableError("has no region", where=name, hint=hint)
     if isinstance(error, exceptions.BotoCoreError):  # credentials, in one of a dozen ways
         return UnusableError(f"AWS cannot be used ({_shortened(str(error))})", where=name, hint=LOG_IN)
     return _refusal(error, name, service, region) if isinstance(error, exceptions.ClientError) else None
@@ -73,7 +70,7 @@ def translate(
 def _refusal(error: Any, name: str, service: str, region: str) -> DisconnectedError | UnusableError:
     details = error.response.get("Error", {})
     code, message = details.get("Code", ""), _shortened(details.get("Message", ""))
-    if reason := RETRY.get(code):
+    if reason := next((reason for codes, reason in RETRY.items() if code in codes.split()), ""):
         return DisconnectedError(f"{name}: {reason} ({code})")
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= SERVER_ERROR:
         return DisconnectedError(f"{name}: AWS does not answer ({code}: {message})")

@@ -39,22 +39,15 @@ MODULES = ("ensurepip, venv", "pip")
 """Modules that can create environments, in order of preference. Some systems lack one, some the other."""
 
 
-def can_import(python: str, modules: str, oldest: tuple[int, int]) -> bool:
-    """Return whether an interpreter is new enough and has these modules."""
-    check = f"import sys, {modules}; sys.exit(sys.version_info < {oldest})"
-    try:
-        return subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
-def find_python(
-    oldest: tuple[int, int] = OLDEST, candidates: Sequence[str] = CANDIDATES
-) -> tuple[str, str] | None:
+def find_python(oldest: tuple[int, int], candidates: Sequence[str]) -> tuple[str, str] | None:
     """Return an interpreter that is new enough and can create environments, and with which modules."""
-    found = [path for name in candidates if (path := shutil.which(name))]
-    usable = ((path, modules) for modules in MODULES for path in found if can_import(path, modules, oldest))
-    return next(usable, None)
+    for modules in MODULES:
+        check = f"import sys, {modules}; sys.exit(sys.version_info < {oldest})"
+        for path in filter(None, map(shutil.which, candidates)):
+            with suppress(OSError):
+                if subprocess.run([path, "-c", check], capture_output=True, check=False).returncode == 0:
+                    return path, modules
+    return None
 
 
 def blocks(requirements: str) -> list[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """The files that a job reads on another machine: inputs, folders of models, slices of tracks.
 
 A job is a request to a worker (docs/warm.md). It reads its inputs and the models that its params name; of
-converted tracks, it reads what ``heard`` returns, or all. Files keep their paths relative to the project, so
-the job runs unchanged; those outside the project get another path, also in the request.
+converted tracks, it reads what ``audio_read`` returns, or all. Files keep their paths relative to the
+project, so the job runs unchanged; those outside the project get another path, also in the request.
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ class InputFile:
 class JobBundle:
     """A job's request for another machine, and the files that it reads.
 
-    ``heard_s`` is the length of the audio that the job processes, in seconds.
+    ``audio_s`` is the length of the audio that the job processes, in seconds.
     """
 
     request: Request
     pieces: list[InputFile] = field(default_factory=list)
-    heard_s: float = 0.0
+    audio_s: float = 0.0
 
     def limit_s(self, per_audio_second: float) -> float:
         """Return the time limit of the job in seconds, from its audio or else from its rule's ``runtime``."""
-        if self.heard_s:
-            return OVERHEAD_S + per_audio_second * self.heard_s
+        if self.audio_s:
+            return OVERHEAD_S + per_audio_second * self.audio_s
         # It fetches models, or clusters the voices of a long session.
         minutes = next((value for name, value in self.request["resources"] if name == "runtime"), 0)
         return max(OVERHEAD_S, 60.0 * minutes)
@@ -110,13 +110,13 @@ class InputResolver:
             OSError: a file cannot be read.
         """
         bundle = JobBundle(request)
-        windows = heard(request, self.project)
+        windows = audio_read(request, self.project)
         renamed: dict[str, str] = {}
         for path in files_read(request, self.project):
             if TRACK.fullmatch(path):
                 parts = windows[path] if path in windows else [(0, self._length(path))]
                 bundle.pieces += self._sliced(path, parts)
-                bundle.heard_s += sum(stop - start for start, stop in parts) / SAMPLE_RATE
+                bundle.audio_s += sum(stop - start for start, stop in parts) / SAMPLE_RATE
             else:
                 bundle.pieces += self._whole(path, renamed)
         bundle.request = {
@@ -218,38 +218,40 @@ def hub_models(request: Request, project: Path) -> list[tuple[str, str]]:
     return [(kind, name) for name in found if name.count("/") == 1 and not (project / name).is_dir()]
 
 
-def heard(request: Request, project: Path) -> dict[str, Windows]:
-    """Return the samples ``[start, stop)`` that a job reads of converted tracks, for rules in ``HEARD``.
+def audio_read(request: Request, project: Path) -> dict[str, Windows]:
+    """Return the samples ``[start, stop)`` that a job reads of converted tracks, for rules in ``AUDIO_READ``.
 
     Raises:
         UserError: the plan or timeline is damaged.
     """
     settings = next((value for name, value in request["params"] if name == "settings"), None)
     inputs = {name: value for name, value in request["input"] if name}
-    find = HEARD.get(request["rule"])
+    find = AUDIO_READ.get(request["rule"])
     found = find(inputs, settings, project) if find and isinstance(settings, dict) else {}
     return {path: windows for path, windows in found.items() if TRACK.fullmatch(path)}
 
 
-def _heard_by_chunk(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
-    plan, index = ChunkPlan.read(project / inputs["plan"]), told["index"]
-    found = span_of(chunk_windows(plan, index, Transcribe(**told["options"])), plan.cores[index])
+def _audio_of_chunk(inputs: dict[str, Any], settings: dict[str, Any], project: Path) -> dict[str, Windows]:
+    plan, index = ChunkPlan.read(project / inputs["plan"]), settings["index"]
+    found = span_of(chunk_windows(plan, index, Transcribe(**settings["options"])), plan.cores[index])
     return {inputs["audio"]: [(found.start, found.stop)]}
 
 
-def _heard_for_language(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
+def _audio_of_language(inputs: dict[str, Any], settings: dict[str, Any], project: Path) -> dict[str, Windows]:
     plans, tracks = _list(inputs["plans"]), _list(inputs["audio"])
     found: dict[str, Windows] = {track: [] for track in tracks}
-    if told["options"]["language"] == "auto":
+    if settings["options"]["language"] == "auto":
         read = [ChunkPlan.read(project / plan) for plan in plans]
         for _, track, start, stop in voting_windows(read, [Path(track) for track in tracks]):
             found[track.as_posix()].append((start, stop))
     return found
 
 
-def _heard_by_stretch(inputs: dict[str, Any], told: dict[str, Any], project: Path) -> dict[str, Windows]:
+def _audio_of_embeddings(
+    inputs: dict[str, Any], settings: dict[str, Any], project: Path
+) -> dict[str, Windows]:
     timeline = Timeline.read(project / inputs["timeline"])
-    stretch = EmbeddingChunk(**told["stretch"] | {"tracks": tuple(told["stretch"]["tracks"])})
+    stretch = EmbeddingChunk(**settings["stretch"] | {"tracks": tuple(settings["stretch"]["tracks"])})
     start, stop = stretch.within(timeline)
     end = timeline.samples if stop is None else stop + round(REACH_S * SAMPLE_RATE)
     files = dict(zip(stretch.tracks, _list(inputs["audio"]), strict=True))
@@ -261,10 +263,10 @@ def _heard_by_stretch(inputs: dict[str, Any], told: dict[str, Any], project: Pat
     return found
 
 
-HEARD: Mapping[str, Callable[[dict[str, Any], dict[str, Any], Path], dict[str, Windows]]] = {
-    "transcribe_chunk": _heard_by_chunk,
-    "detect_language": _heard_for_language,
-    "embed_chunk": _heard_by_stretch,
+AUDIO_READ: Mapping[str, Callable[[dict[str, Any], dict[str, Any], Path], dict[str, Windows]]] = {
+    "transcribe_chunk": _audio_of_chunk,
+    "detect_language": _audio_of_language,
+    "embed_chunk": _audio_of_embeddings,
 }
 
 

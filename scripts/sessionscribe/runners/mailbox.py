@@ -19,7 +19,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ LARGEST = 64 << 20
 """Maximum size in bytes of what others write and is read into memory."""
 CALL_S = 600.0
 """Time limit of a call of rclone in seconds, enough for a slice of 30 MB at 50 kB/s."""
-LIST = ("lsf", "--recursive", "--files-only", "--format=sp", "--separator=/")
+LIST = ("--recursive", "--files-only", "--format=sp", "--separator=/")
 POLL_S, SLOWEST_POLL_S = 1.0, 10.0
 HEARTBEAT_S, LEASE_S = 30.0, 180.0
 """The interval of heartbeats; whoever has sent none for the lease is gone."""
@@ -59,82 +60,85 @@ class Mailbox:
             found = (path for path in root.rglob("[!.]*") if path.is_file())
             return {path.relative_to(root).as_posix(): path.stat().st_size for path in found}
         try:
-            text = self._rclone(*LIST, self._path(""))
+            text = self._rclone("lsf", self._path(""), *LIST)
         except rclone.RcloneError as error:
             if error.reason == "missing":  # nobody has written anything yet
                 return {}
             raise
-        sizes = (line.split("/", 1) for line in text.decode(errors="replace").splitlines())
-        return {name: int(size) for size, name in sizes}
+        lines = (line.partition("/") for line in text.decode(errors="replace").splitlines())
+        return {name: int(size) for size, _, name in lines if size.isdigit()}  # a name may have line breaks
 
-    def put(self, name: str, path: Path) -> None:
-        """Copy a local file into the mailbox."""
+    def put(self, files: Mapping[str, Path]) -> None:
+        """Copy local files into the mailbox, given by their names there."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, path in files.items():
+                if self._remote:
+                    link = Path(folder, name)
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    link.symlink_to(path.absolute())
+                else:
+                    with atomic_path(Path(self.place) / name) as temporary:
+                        shutil.copyfile(path, temporary)
+            if self._remote and files:
+                self._rclone("copy", folder, self._path(""), "--copy-links", "--no-traverse")
+
+    def get(self, folder: str, names: Iterable[str], into: Path) -> None:
+        """Copy files of a folder in the mailbox to a local folder, as far as they exist."""
         if self._remote:
-            self._rclone("copyto", "--no-traverse", str(path.absolute()), self._path(name))
+            self._rclone("copy", self._path(folder), str(into.absolute()), "--no-traverse", names=names)
             return
-        with atomic_path(Path(self.place) / name) as temporary:
-            shutil.copyfile(path, temporary)
+        for name in names:
+            with suppress(FileNotFoundError):
+                shutil.copyfile(Path(self.place, folder, name), into / name)
 
-    def get(self, name: str, path: Path) -> bool:
-        """Copy a file to a local path; return whether it exists."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            if self._remote:
-                self._rclone("copyto", "--no-traverse", self._path(name), str(path.absolute()))
-            else:
-                shutil.copyfile(Path(self.place) / name, path)
-        except FileNotFoundError:
-            return False
-        except rclone.RcloneError as error:
-            if error.reason != "missing":
-                raise
-        return path.is_file()
-
-    def get_content(self, home: str, digest: str, path: Path) -> bool:
-        """Copy the file with this SHA-256 to a local path; return whether it arrived intact."""
-        return self.get(file_of(home, digest), path) and sha256(path) == digest
+    def get_contents(self, home: str, digests: Iterable[str], into: Path) -> None:
+        """Copy files of a home's jobs, given by SHA-256, to a local folder, as far as they arrive intact."""
+        with tempfile.TemporaryDirectory(dir=into) as arriving:
+            self.get(f"files/{home}", digests, Path(arriving))
+            for path in Path(arriving).iterdir():
+                if sha256(path) == path.name:
+                    path.replace(into / path.name)
 
     def write(self, name: str, content: Any) -> None:
         """Write a JSON file."""
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
             json.dump(content, file)
             file.flush()
-            self.put(name, Path(file.name))
+            self.put({name: Path(file.name)})
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return the object in a JSON file, or None if it is missing or incomplete."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "content"
-            if not self.get(name, path) or path.stat().st_size > LARGEST:
-                return None
+        folder, _, file = name.rpartition("/")
+        with tempfile.TemporaryDirectory() as arriving:
+            path = Path(arriving, file)
+            self.get(folder, [file], path.parent)
             try:
-                found = json.loads(path.read_bytes())
-            except (ValueError, RecursionError):
+                found = json.loads(path.read_bytes()) if path.stat().st_size <= LARGEST else None
+            except (FileNotFoundError, ValueError, RecursionError):
                 return None
         return found if isinstance(found, dict) else None
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files, as far as they exist."""
+        if self._remote:
+            self._rclone("delete", self._path(""), names=names)
+            return
         for name in names:
-            if not self._remote:
-                (Path(self.place) / name).unlink(missing_ok=True)
-                continue
-            try:
-                self._rclone("deletefile", self._path(name))
-            except rclone.RcloneError as error:
-                if error.reason != "missing":
-                    raise
+            Path(self.place, name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> str:
         return rclone_path(join(self.place, name) if name else self.place)
 
-    def _rclone(self, command: str, *arguments: str) -> bytes:
-        options = [argument for argument in arguments if argument.startswith("--")]
-        paths = [argument for argument in arguments if not argument.startswith("--")]
-        with self._calling:
-            return rclone.run(
-                command, *options, "--", *paths, where=self.place, patience=rclone.HASTE, limit_s=CALL_S
-            )
+    def _rclone(self, command: str, *arguments: str, names: Iterable[str] | None = None) -> bytes:
+        """Run rclone, on these files only if ``names`` is given; return its output."""
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file, self._calling:
+            if names is not None:
+                if not (lines := "".join(f"{name}\n" for name in names)):
+                    return b""
+                file.write(lines)
+                file.flush()
+                arguments = (*arguments, f"--files-from-raw={file.name}")
+            return rclone.run(command, *arguments, where=self.place, patience=rclone.HASTE, limit_s=CALL_S)
 
 
 class Heartbeat:

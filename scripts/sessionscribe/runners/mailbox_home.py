@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -63,6 +64,7 @@ class MailboxWorker:
         self._numbers, self._packing, self._over = count(time.time_ns()), threading.Lock(), threading.Event()
         self._names, self._listed = dict[str, int](), threading.Condition()
         self._reached, self._sent = time.monotonic(), set[str]()
+        self._archives: dict[Path, InputFile] = {}
         self._poller: threading.Thread | None = None
 
     @property
@@ -85,7 +87,7 @@ class MailboxWorker:
             self._send(bundle.pieces)
             scripts = self._send_scripts(Path(request["script"]).parent)
             self._resolver.discard(bundle.pieces)
-        sent = bundle.request | {"script": f"{scripts['folder']}/{Path(request['script']).name}"}
+        sent = bundle.request | {"script": Path(request["script"]).name}
         limit_s = bundle.limit_s(self._per_audio_second)
         models = hub_models(request, self._project)
         for _ in range(TRIES):
@@ -104,22 +106,22 @@ class MailboxWorker:
         """Put files into the mailbox, unless they are there."""
         pieces = [piece for piece in pieces if piece.sha256 not in self._sent]
         self._resolver.provide(pieces)
-        for piece in pieces:
-            name = file_of(self._home, piece.sha256)
-            if self._names.get(name) != piece.size:  # missing or incomplete
-                self._retry(partial(self._mailbox.put, name, piece.path))
-            self._sent.add(piece.sha256)
+        files = {file_of(self._home, piece.sha256): piece for piece in pieces}
+        # If the size is another one, the file is incomplete.
+        missing = {name: one.path for name, one in files.items() if self._names.get(name) != one.size}
+        self._retry(partial(self._mailbox.put, missing))
+        self._sent |= {piece.sha256 for piece in pieces}
 
-    def _send_scripts(self, folder: Path) -> dict[str, Any]:
-        """Put a folder of scripts into the mailbox; return its name there and its files' checksums."""
-        files = list(sources.files_of(folder))
-        pieces = [self._resolver.file(root, name) for root, name in files]
-        self._send(pieces)
-        place = f"scripts/{sources.name_of(files)}"
-        return {
-            "folder": f"{place}/{folder.name}",
-            "files": {f"{place}/{piece.name}": piece.sha256 for piece in pieces},
-        }
+    def _send_scripts(self, folder: Path) -> dict[str, str]:
+        """Put an archive of a folder of scripts into the mailbox; return its checksum and the folder."""
+        if folder not in self._archives:
+            path = self._staging / f"{folder.name}.zip"
+            with zipfile.ZipFile(path, "w") as archive:
+                for root, name in sources.files_of(folder):
+                    archive.write(root / name, name)
+            self._archives[folder] = self._resolver.file(self._staging, path.name)
+        self._send([self._archives[folder]])
+        return {"archive": self._archives[folder].sha256, "folder": folder.name}
 
     def _await(
         self, job: str, request: Request, give_back: Callable[[], bool], limit_s: float
@@ -131,7 +133,7 @@ class MailboxWorker:
                 self._listed.wait(0.5)
                 names = self._names
             if self._over.is_set():
-                raise DisconnectedError(f"{self._mailbox.place} was let go")
+                raise DisconnectedError(f"{self._mailbox.place} was closed")
             self._refuse_unreachable()
             for worker in workers_by_job(names, "results").get(job, []):
                 reply = self._retry(partial(self._take, job, worker, request))
@@ -156,7 +158,7 @@ class MailboxWorker:
             except (RcloneError, OSError):
                 self._refuse_unreachable()
                 if self._over.wait(POLL_S):
-                    raise DisconnectedError(f"{self._mailbox.place} was let go") from None
+                    raise DisconnectedError(f"{self._mailbox.place} was closed") from None
 
     def _refuse_unreachable(self) -> None:
         if time.monotonic() - self._reached > UNREACHABLE_S:
@@ -173,13 +175,13 @@ class MailboxWorker:
         if not all(isinstance(digest, str) and DIGEST.fullmatch(digest) for digest in made.values()):
             return None
         contents = contents_of(reply)
+        missing = {name: made[name] for name in request["returns"] if name in made and name not in contents}
         with tempfile.TemporaryDirectory(dir=self._staging) as folder:
-            for name in request["returns"]:
-                if name in made and name not in contents:
-                    path = Path(folder, "file")
-                    if not self._mailbox.get_content(self._home, made[name], path):
-                        return None
-                    contents[name] = path.read_bytes()
+            self._mailbox.get_contents(self._home, missing.values(), Path(folder))
+            for name, digest in missing.items():
+                if not (path := Path(folder, digest)).is_file():
+                    return None
+                contents[name] = path.read_bytes()
         put_in_place(self._project, request, contents)
         return reply
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
@@ -36,6 +37,7 @@ LEAST_S = 300.0
 SETTLE_S = 2.0
 """After this time, the claims of others on a job are visible."""
 GRACE_S = 5.0
+SCRIPTS = ".scripts"
 
 
 class MailboxServer:
@@ -139,15 +141,16 @@ class MailboxServer:
 
     def _run(self, job: str, content: dict[str, Any]) -> None:
         try:
-            request, scripts = content["request"], content["scripts"]
-            files = {**request["files"], **scripts["files"]}
-            script = str(self._folder.absolute() / request["script"])
+            request, scripts, files = content["request"], content["scripts"], content["request"]["files"]
+            folder = self._folder.absolute() / SCRIPTS / scripts["archive"] / scripts["folder"]
+            script = str(folder / request["script"])
         except (KeyError, TypeError) as error:
             self._refused.add(job)
             hint = "Use the same version of the program on both sides"
             raise UserError("is not a job that this version understands", where=job, hint=hint) from error
-        self._fetch_files(home_of(job), files)
-        self._fetch_models(scripts["folder"], content.get("models", []))
+        self._fetch_files(home_of(job), {**files, f"{SCRIPTS}/{scripts['archive']}.zip": scripts["archive"]})
+        self._unpack(scripts["archive"])
+        self._fetch_models(folder, content.get("models", []))
         reply = _ask(self._model_process(), {**request, "script": script})
         until = time.monotonic() + UNREACHABLE_S
         while not self._try(partial(self._answer, job, request, reply)):
@@ -156,9 +159,10 @@ class MailboxServer:
 
     def _answer(self, job: str, request: dict[str, Any], reply: dict[str, Any]) -> bool:
         """Put the result of a job into the mailbox, if it is still wanted; return True."""
-        for name, digest in reply.get("made", {}).items():
-            if name not in reply["contents"]:
-                self._mailbox.put(file_of(home_of(job), digest), self._folder / name)
+        large = {name: digest for name, digest in reply["made"].items() if name not in reply["contents"]}
+        self._mailbox.put(
+            {file_of(home_of(job), digest): self._folder / name for name, digest in large.items()}
+        )
         if not reply.get("spoilt") and f"requests/{job}.json" in self._mailbox.names():
             self._mailbox.write(f"results/{job}/{self.name}.json", reply)
             self.done += 1
@@ -182,25 +186,35 @@ class MailboxServer:
             parts = PurePosixPath(name).parts
             if not DIGEST.fullmatch(digest) or PurePosixPath(name).is_absolute() or ".." in parts:
                 raise UserError("cannot be a file of a job", where=name, hint="Check who can write there")
+        kept = self._folder / ".files"
+        kept.mkdir(exist_ok=True)
+        missing = {digest for digest in files.values() if not (kept / digest).is_file()}
+        self._mailbox.get_contents(home, missing, kept)
+        for name, digest in files.items():
             path = self._folder / name
-            kept = self._folder / ".files" / digest
-            if not kept.is_file():
-                arriving = kept.with_name(f".{digest}-{threading.get_ident()}")
-                if not self._mailbox.get_content(home, digest, arriving):
-                    raise UserError("has not arrived yet", where=name, hint="It will be tried again")
-                arriving.replace(kept)
-            if not path.exists() or not os.path.samefile(path, kept):
+            if not (kept / digest).is_file():
+                raise UserError("has not arrived yet", where=name, hint="It will be tried again")
+            if not path.exists() or not os.path.samefile(path, kept / digest):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.unlink(missing_ok=True)
-                os.link(kept, path)
+                os.link(kept / digest, path)
 
-    def _fetch_models(self, scripts: str, models: list[tuple[str, str]]) -> None:
+    def _unpack(self, archive: str) -> None:
+        """Unpack an archive of scripts, given by its SHA-256."""
+        path = self._folder / SCRIPTS / archive
+        with self._taking:
+            if not path.exists():
+                partial_path = path.with_suffix(".partial")
+                shutil.unpack_archive(path.with_suffix(".zip"), partial_path)
+                partial_path.replace(path)
+
+    def _fetch_models(self, scripts: Path, models: list[tuple[str, str]]) -> None:
         """Fetch a job's models from the hub, in another process: in one that runs jobs, the hub is off-line.
 
         Raises:
             UserError: a model is not available.
         """
-        script = self._folder.absolute() / scripts / "check_models.py"
+        script = scripts / "check_models.py"
         for kind, model in models:
             if model in self._fetched or not script.is_file():
                 continue

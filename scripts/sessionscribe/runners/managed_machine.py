@@ -35,49 +35,16 @@ POLL_S = 2.0
 """Pause between two questions whether a machine is on, in seconds."""
 STOP_AGAIN_S = 15.0
 """A machine that is still on after this time is asked to stop again."""
-ORPHAN_S = 60.0
-"""Time limit for one of the watchdog's attempts to stop a machine."""
 WAIT_AND_STOP = r"""
 read -r machine
 read -r _ && exit
-tries=60
+tries=3
 until printf '%s\n' "$machine" | "$@"; do
     [ $((tries -= 1)) -gt 0 ] || exit
-    sleep 5
+    sleep 30
 done
 """
 """A shell script: if its input ends after one line, run the arguments with that line until they succeed."""
-
-
-class Watchdog:
-    """A process that stops a machine when this process has gone in whatever way, unless dismissed before.
-
-    Args:
-        target: the machine, as for ``registry.machine_of``.
-        name: the runner's name.
-        settings: how the run uses machines.
-    """
-
-    def __init__(self, target: str, name: str, settings: Settings) -> None:
-        command = [sys.executable, "-m", "sessionscribe.runners.registry"]
-        self._process = subprocess.Popen(
-            ["sh", "-c", WAIT_AND_STOP, "sessionscribe-stop", *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # neither Ctrl-C nor the end of the terminal reaches it
-        )
-        assert self._process.stdin is not None
-        # Not as arguments: everybody on this computer can read those, and commands may contain passwords.
-        machine = pickle.dumps((target, name, replace(settings, environment={}, say=print)))
-        self._process.stdin.write(b64encode(machine) + b"\n")
-        self._process.stdin.flush()
-
-    def dismiss(self) -> None:
-        """End the process."""
-        with suppress(OSError):  # it was killed
-            self._process.communicate(b"\n")
-        self._process.wait()
 
 
 class ManagedMachine(Machine):
@@ -92,25 +59,34 @@ class ManagedMachine(Machine):
         boot_s: time limit for a start, until ssh answers, in seconds.
         halt_s: time limit for a stop, in seconds.
         by_hand: how the user can stop it.
+        stop_reason: why it has stopped by itself, in parentheses; "" if that is not known.
     """
 
     boot_s = halt_s = 300.0
     by_hand = "stop it by hand, and check that it is off"
+    stop_reason = ""
 
     def __init__(self, name: str, settings: Settings, stops_itself: str) -> None:
         super().__init__(name)
         self._settings, self._say, self._stops_itself = settings, settings.say, stops_itself
         self._note = partial(note_event, settings.project, name)
-        # There is one as long as the machine is, or may be, on because of us.
-        self._watchdog: Watchdog | None = None
+        # It runs as long as the machine is, or may be, on because of us.
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._starts, self._was_up, self._gave_up = 0, False, False
         self._ssh_error = ""
         self._last_address: Address | None = None
         self._changing, self._stopping = threading.RLock(), threading.Event()
 
     @abstractmethod
+    def look(self) -> tuple[State, Address | None]:
+        """Ask the provider for the state, and for the address, if it is known yet.
+
+        A machine that is starting counts as up. If one has stopped by itself, ``stop_reason`` is set.
+        """
+
     def state(self) -> State:
-        """Ask the provider for the state; a machine that is starting counts as up."""
+        """Ask the provider for the state."""
+        return self.look()[0]
 
     @abstractmethod
     def bring_up(self) -> None:
@@ -127,14 +103,6 @@ class ManagedMachine(Machine):
 
         Raises:
             DisconnectedError, UserError: the request failed; it is repeated for ``halt_s``.
-        """
-
-    @abstractmethod
-    def find_address(self) -> Address | None:
-        """Return the address of a machine that is up; None if it has none yet.
-
-        Raises:
-            DisconnectedError: the machine is no longer up.
         """
 
     @property
@@ -172,7 +140,22 @@ class ManagedMachine(Machine):
             return address
 
     def _watch(self) -> None:
-        self._watchdog = self._watchdog or Watchdog(self.target, self.name, self._settings)
+        """Start the watchdog unless it runs: a process that stops the machine if this process is killed."""
+        if self._watchdog:
+            return
+        command = [sys.executable, "-m", "sessionscribe.runners.registry"]
+        self._watchdog = subprocess.Popen(
+            ["sh", "-c", WAIT_AND_STOP, "sessionscribe-stop", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # neither Ctrl-C nor the end of the terminal reaches it
+        )
+        assert self._watchdog.stdin is not None
+        # Not as arguments: everybody on this computer can read those, and commands may contain passwords.
+        settings = replace(self._settings, environment={}, say=print)
+        self._watchdog.stdin.write(b64encode(pickle.dumps((self.target, self.name, settings))) + b"\n")
+        self._watchdog.stdin.flush()
 
     def _wait(self, find: Callable[[], T | None], limit_s: float, problem: str) -> T:
         """Repeat ``find`` until it finds something, and return that."""
@@ -192,11 +175,11 @@ class ManagedMachine(Machine):
         Raises:
             DisconnectedError: the machine was up, and is no longer.
         """
-        address, up = self.find_address(), self.state() == "up"
-        if self._was_up and not up:
-            raise DisconnectedError(f"{self.name} went off while we waited for ssh")
+        state, address = self.look()
+        if self._was_up and state != "up":
+            raise DisconnectedError(f"{self.name} went off while we waited for ssh{self.stop_reason}")
         # If the state is found by ping, for example, it is "up" only some time after the start.
-        self._was_up = self._was_up or up
+        self._was_up = self._was_up or state == "up"
         if address is None:
             return None
         self._last_address = address
@@ -218,14 +201,16 @@ class ManagedMachine(Machine):
         with self._changing:
             if self._watchdog and not self._gave_up:
                 self._note("stop")
-                self._stop(self.halt_s)
+                self._stop()
 
     def stop_orphan(self) -> None:
         """Stop the machine of a run that was killed."""
-        self._stop(ORPHAN_S)
+        with suppress(DisconnectedError, UserError):
+            self._was_up = self.state() == "up"
+        self._stop()
 
-    def _stop(self, limit_s: float) -> None:
-        until, asked, problem = time.monotonic() + limit_s, -math.inf, ""
+    def _stop(self) -> None:
+        until, asked, problem = time.monotonic() + self.halt_s, -math.inf, ""
         while (now := time.monotonic()) < until:
             try:
                 if problem or now > asked + STOP_AGAIN_S:
@@ -262,5 +247,7 @@ class ManagedMachine(Machine):
         self._note(event)
         self._starts = 0
         if self._watchdog:
-            self._watchdog.dismiss()
+            with suppress(OSError):  # it was killed
+                self._watchdog.communicate(b"\n")
+            self._watchdog.wait()
             self._watchdog = None

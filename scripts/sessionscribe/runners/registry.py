@@ -2,7 +2,7 @@
 
     python -m sessionscribe.runners.registry
 
-stops the machine of a run that was killed, for ``managed_machine.Watchdog``, which writes it to the input.
+stops the machine of a run that was killed; ``managed_machine`` starts it and writes the machine to its input.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class RemoteWorker:
             raise
 
     def _released(self) -> DisconnectedError:
-        return DisconnectedError(f"{self.machine.name} was let go")
+        return DisconnectedError(f"{self.machine.name} was released")
 
     def _run(self, request: dict[str, Any], give_back: Callable[[], bool]) -> dict[str, Any]:
         workspace, worker = self._connect()
@@ -196,7 +196,7 @@ class RemoteWorker:
                 here |= intact({name: (into / name).read_bytes() for name in missing}, made)
                 shutil.rmtree(into)
         if missing := [name for name in made if name not in here]:
-            what, hint = f"{missing[0]} does not arrive intact", "Check the disks on both sides"
+            what, hint = f"{missing[0]} did not arrive intact", "Check the disks on both sides"
             raise UserError(what, where=self.machine.name, hint=hint)
         put_in_place(self.settings.project, request, here)
         self._sent |= made

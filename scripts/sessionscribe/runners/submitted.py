@@ -12,11 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sessionscribe.artifacts.provenance import JobUsage
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import one_by_one
 from sessionscribe.runners.guard import accelerator
 from sessionscribe.runners.usage_log import USAGE_LOG, Entry
 
@@ -29,27 +29,18 @@ def run_noted(runner: str, sessions: Sequence[str], command: Sequence[str]) -> i
     entry, began = Entry(runner), time.time()
     with entry.busy():
         code = subprocess.run(command, check=False).returncode
-    for record in _records_of(sessions, began):
-        if record.ok:
-            entry.finished(record.session, record.rule, record.wall_s, record.audio_s)
-    about = {"host": platform.node(), "accelerator": accelerator()}
-    entry.close(Path(), about)
+
+    def count(path: Path) -> None:
+        if path.stat().st_mtime >= began - 1:
+            record = JobUsage.read(path)
+            if record.ok and record.host == platform.node():
+                entry.finished(record.session, record.rule, record.wall_s, record.audio_s)
+
+    # Damaged or vanished records are reported and left out: other machines write to the same folders.
+    records = (path for session in sessions for path in (USAGE_LOG.parent / session).glob("*.json"))
+    one_by_one({str(path): path for path in records}, count)
+    entry.close(Path(), {"host": platform.node(), "accelerator": accelerator()})
     return code
-
-
-def _records_of(sessions: Sequence[str], began: float) -> Iterator[JobUsage]:
-    """Yield the records that jobs of these sessions have left on this host since a time.
-
-    Damaged or vanished ones are reported and left out: other machines write to the same folders.
-    """
-    for path in [path for session in sessions for path in (USAGE_LOG.parent / session).glob("*.json")]:
-        try:
-            if path.stat().st_mtime >= began - 1:
-                record = JobUsage.read(path)
-                if record.host == platform.node():
-                    yield record
-        except (UserError, OSError) as error:
-            print(f"sessionscribe: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ class WorkerProcess:
     def ending(self) -> DisconnectedError | DiedError:
         """Return the error for jobs that the end of the process has interrupted."""
         if self.ended_by_us:
-            return DisconnectedError("was let go")
+            return DisconnectedError("was released")
         code = self.process.returncode
         number = -code if code < 0 else code - 128  # the latter from shells and from our guard
         if number not in set(signal.Signals):
@@ -126,8 +126,7 @@ class LocalWorker(WorkerProcess):
         super().__init__()
         if log:
             Path(log).parent.mkdir(parents=True, exist_ok=True)
-        stderr = Path(log).open("ab") if log else None  # noqa: SIM115 -- closed below
-        try:
+        with Path(log).open("ab") if log else nullcontext() as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, str(SERVE), "--lanes", str(lanes)],
                 stdin=subprocess.PIPE,
@@ -137,9 +136,6 @@ class LocalWorker(WorkerProcess):
                 start_new_session=True,
                 env=os.environ | visible_gpu(slot),
             )
-        finally:
-            if stderr:
-                stderr.close()
         threading.Thread(target=self.listen, name=f"warm-{slot}", daemon=True).start()
 
     def run(self, request: dict[str, Any], give_back: Callable[[], bool] = bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -102,7 +102,9 @@ def write_bundle(
         left_out=left_out,
     )
     target = folder / _name(bundle, number)
-    write_archive(target, bundle, new)
+    with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:  # stored
+        for file in (SessionFile.of(MANIFEST, bundle.text().encode()), *new):
+            file.add_to(archive)
     for name, digest in digests_of(target).items():
         write_text(target.with_name(f"{target.name}.{name}"), f"{digest}  {target.name}\n")
     return target, bundle
@@ -141,13 +143,6 @@ def _model_files(plan: SessionPlan) -> Iterator[SessionFile]:
 def models_of(plan: SessionPlan) -> dict[str, str]:
     """Return the identities of a session's models for speech and speakers."""
     return next((step.settings["made"]["models"] for step in plan.of("assign_speakers")), {})
-
-
-def write_archive(target: Path, bundle: SessionBundle, content: Iterable[SessionFile]) -> None:
-    """Write a bundle's ZIP file."""
-    with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:  # stored
-        for file in (SessionFile.of(MANIFEST, bundle.text().encode()), *content):
-            file.add_to(archive)
 
 
 def digests_of(path: Path) -> dict[str, str]:

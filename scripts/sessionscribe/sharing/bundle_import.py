@@ -21,7 +21,7 @@ from sessionscribe.planning.session import SessionPlan
 from sessionscribe.planning.session_files import SessionFile, write_files
 from sessionscribe.planning.settings_files import SETTINGS, settings_text
 from sessionscribe.planning.steps import STAGE_OF
-from sessionscribe.sharing.bundle import MODEL, write_archive
+from sessionscribe.sharing.bundle import MODEL
 from sessionscribe.sharing.bundle_reader import KEYED, OpenBundle, StepFiles, refused
 from sessionscribe.stages.correct import table as corrections
 
@@ -125,8 +125,8 @@ def _is_here(entry: Output, root: Path) -> bool:
     return path.is_file() and path.stat().st_size == entry.size and files.sha256(path) == entry.sha256
 
 
-def rename(bundle: OpenBundle, name: str, target: Path) -> None:
-    """Write a verified bundle to ``target`` with another name of its session.
+def renamed(bundle: OpenBundle, name: str) -> OpenBundle:
+    """Return a verified bundle with another name of its session.
 
     Raises:
         UserError: no session can have this name, or a file cannot be read.
@@ -162,7 +162,9 @@ def rename(bundle: OpenBundle, name: str, target: Path) -> None:
     rows = manifest.table(replace(row, session=name) for row in bundle.session().rows)
     changes = {"session": name, "rows": rows, "files": [file.entry for file in files]}
     left_out = [_path(path, old, name) for path in bundle.about.left_out]
-    write_archive(target, bundle.about.model_copy(update={**changes, "left_out": left_out}), files)
+    about = bundle.about.model_copy(update={**changes, "left_out": left_out})
+    contents = {file.entry.path: file.content for file in files}
+    return OpenBundle(bundle.place, about, lambda entry: contents[entry.path]())
 
 
 def _path(path: str, old: str, name: str) -> str:

@@ -15,7 +15,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -60,11 +60,14 @@ class StepFiles:
 
 @dataclass(frozen=True)
 class OpenBundle:
-    """A bundle with a valid manifest; ``verify`` checks its files. Error messages name its ``place``."""
+    """A bundle with a valid manifest; ``verify`` checks its files.
+
+    Error messages name its ``place``, and ``read`` yields the content of a file in blocks, unchecked.
+    """
 
     place: str
     about: SessionBundle
-    archive: zipfile.ZipFile
+    read: Callable[[Output], Iterable[bytes]]
 
     def session(self) -> Session:
         """Return the session with its rows."""
@@ -77,8 +80,7 @@ class OpenBundle:
             UserError: it does not have the listed size and checksum.
         """
         try:
-            with self.archive.open(entry.path) as member:
-                yield from verified(entry, iter(partial(member.read, BLOCK), b""))
+            yield from verified(entry, self.read(entry))
         except _BROKEN as error:
             raise refused(self.place, f"{entry.path} cannot be read ({error})") from error
 
@@ -150,7 +152,12 @@ def open_bundle(
         if total > free:
             what = f"contains {total / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free here"
             raise UserError(what, where=place, hint="Nothing was written. Make room, and import again")
-        yield OpenBundle(place, about, archive)
+        yield OpenBundle(place, about, partial(_read, archive))
+
+
+def _read(archive: zipfile.ZipFile, entry: Output) -> Iterator[bytes]:
+    with archive.open(entry.path) as member:
+        yield from iter(partial(member.read, BLOCK), b"")
 
 
 def check_beside(path: Path) -> None:
@@ -179,7 +186,7 @@ def _refuse_huge_listing(source: Path | IO[bytes], place: str) -> None:
         file.seek(max(0, file.tell() - 65_557 - _ZIP64.size))
         before, _, end = file.read().rpartition(_END)
     if len(end) < 18:
-        raise refused(place, "is no zip file, or only the beginning of one")
+        raise refused(place, "is not a ZIP file, or only the beginning of one")
     sizes = [int.from_bytes(end[8:12], "little")]
     if before[-20:-16] == b"PK\6\7":
         mark, size = _ZIP64.unpack(before[-_ZIP64.size :].rjust(_ZIP64.size))

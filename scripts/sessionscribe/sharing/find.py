@@ -247,7 +247,6 @@ def _is_below(source: str, place: str) -> bool:
 
 
 def _on_this_machine(place: str) -> Path:
-    """Return the absolute path of a folder."""
     if drive_desktop.may_be_in_drive(place) and not Path(place).exists():
         place = f"{DRIVE_DESKTOP}:{place}"
     try:

@@ -74,13 +74,11 @@ class Place:
                     shutil.copyfile(file, temporary)
 
     def _bundles(self) -> list[Path]:
-        """Return the bundles of a local place."""
         if not self.path.is_dir():
             return [self.path]
         return sorted(path for path in self.path.glob("[!.]*.zip") if path.is_file())
 
     def _listed(self) -> list[Item]:
-        """Return the bundles of a remote place."""
         found = listing.list_files(self.name)
         return [item for item in found if item.path.suffix == ".zip"]
 

@@ -116,10 +116,10 @@ def describe(session: SessionPlan, row: Row, made: Made, root: Path) -> PartTran
 def made_of(session: SessionPlan) -> Made:
     """Return the model and settings of a live session's words."""
     (spoken,) = session.of("assign_speakers")
-    told: dict[str, Any] = spoken.settings["made"]
-    settings = {stage: dict(told["settings"].get(stage, {})) for stage in ABOUT_WORDS}
+    made: dict[str, Any] = spoken.settings["made"]
+    settings = {stage: dict(made["settings"].get(stage, {})) for stage in ABOUT_WORDS}
     settings["transcribe"].pop("model", None)  # a path on this machine
-    return Made(sources={}, models={"speech": told["models"]["speech"]}, settings=settings, versions={})
+    return Made(sources={}, models={"speech": made["models"]["speech"]}, settings=settings, versions={})
 
 
 @dataclass
@@ -159,7 +159,6 @@ def beside(groups: Iterable[Group]) -> Iterator[Beside]:
 
 
 def _beside(source: str) -> str:
-    """Return the place of a part's transcript."""
     return join(parent(source), TRANSCRIPT.format(PurePosixPath(name_of(source)).stem))
 
 

@@ -200,8 +200,8 @@ def _delete(entry: Sent) -> bool:
     try:
         digests = rclone.run("hashsum", "sha256", "--download", "--", there, where=entry.place)
         if digests[:64].decode() != entry.sha256:
-            what, hint = "was changed after it had been sent, so it stays", "Delete it if nobody needs it"
-            complain(UserError(what, where=entry.place, hint=hint))
+            what = "was changed after it had been sent, so it stays"
+            complain(UserError(what, where=entry.place, hint="Delete it by hand if need be"))
             return False
         rclone.run("deletefile", "--", there, where=entry.place)
     except rclone.RcloneError as error:

@@ -1,6 +1,6 @@
-"""Recordings that lie elsewhere, and results that go there: rclone's remotes, S3, Google Drive Desktop.
+"""Recordings and results elsewhere: on rclone's remotes, on S3, in Google Drive for desktop.
 
-``rclone`` runs the program, ``locations`` understands what names a place, ``listing`` says what is there,
-``ranges`` reads parts of a remote file, ``transfer`` copies whole ones, ``cache`` keeps copies for a while.
-Imported only where something remote is asked for: reading the manifest and the Snakefile needs none of it.
+``rclone`` runs the program, ``locations`` parses names of places, ``listing`` lists folders, ``ranges`` reads
+parts of remote files, ``transfer`` copies whole ones, and ``cache`` keeps copies for a while. Most of it is
+only imported when something remote is used.
 """

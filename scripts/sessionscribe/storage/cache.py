@@ -228,7 +228,7 @@ class Cache:
         return total
 
     def _remove(self, path: Path) -> bool:
-        """Remove a copy unless somebody reads it; return whether it is gone."""
+        """Remove a copy unless it is being read; return whether it is gone."""
         try:
             with path.open("r+b") as file:  # NFS has no exclusive locks on files opened for reading
                 self._lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

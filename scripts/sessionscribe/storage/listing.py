@@ -124,7 +124,6 @@ def _list(folder: str, filters: list[str]) -> list[Item]:
 
 
 def _found(folder: str, options: list[str]) -> Iterator[Item]:
-    """Yield the files in a remote folder."""
     above, best = join(folder, ""), _best_hash(folder)
     hashing, columns = ([f"--hash={best}"], "sth") if best else ([], "st")
     if _has_twins(folder):
@@ -208,13 +207,8 @@ def _refuse_twins(folder: str, ids: Collection[str]) -> None:
 
 def _best_hash(source: str) -> str:
     """Return the best kind of checksum that a remote stores; "" if it stores none."""
-    known = _hashes(source)
+    known = hashes(source)
     return next((name for name in (*HASHES, *known) if name in known), "")
-
-
-def knows_checksums(source: str) -> bool:
-    """Return whether a remote stores checksums of its files."""
-    return bool(_hashes(source))
 
 
 def shows_half_files(source: str) -> bool:
@@ -228,13 +222,14 @@ def _has_twins(source: str) -> bool:
     return bool(_known(source)["Features"].get("DuplicateFiles"))
 
 
-def _hashes(source: str) -> list[str]:
+def hashes(source: str) -> list[str]:
+    """Return the kinds of checksums that a remote stores of its files."""
     known = _known(source)
     return [] if known["Features"].get("SlowHash") else known["Hashes"] or []
 
 
 def _known(source: str) -> dict[str, Any]:
-    """Return a remote's features, which rclone is asked for once."""
+    """Return a remote's features, as rclone reports them, once per process."""
     remote = rclone_path(split(source)[0])
     with _features_lock:
         if remote not in _features:

@@ -57,7 +57,7 @@ def _python() -> str:
 
 
 def _failed(wheel: Wheel, said: str) -> UserError:
-    """Return the error for pip's messages, of which the first error says more than the last line."""
+    """Return the error for pip's messages: its first error, which says more than its last line."""
     name = f"{wheel.name} {wheel.version}"
     lines = said.strip().splitlines() or ["no such file"]
     reason = next((line for line in lines if line.startswith("ERROR: ")), lines[-1]).removeprefix("ERROR: ")

@@ -81,7 +81,7 @@ class Ranges:
                 return self._request(source, start, length)
             except (OSError, http.client.HTTPException) as error:
                 reason, what, hint = explain([str(error)], type(error).__name__)
-                if reason == "missing":  # rclone's server says so of any file that it cannot open
+                if reason == "missing":  # rclone's server answers 404 for any file that it cannot open
                     place = rclone_path(source)
                     rclone.run("cat", "--head=1", "--", place, where=source, patience=rclone.HASTE)
                     reason, what, hint = explain([], "it could not be opened")

@@ -41,7 +41,7 @@ EXIT_CODES = {
 }
 ENDS_ALL = ("remote", "credentials", "unreachable", "full", "clock")
 # If a server is away for some seconds, we wait. If it stays away, we give up within two minutes during a
-# transfer, and within half a minute where somebody waits for an answer.
+# transfer, and within half a minute if a user waits for the answer.
 PATIENCE = ("--retries=3", "--retries-sleep=3s", "--low-level-retries=4", "--contimeout=15s", "--timeout=60s")
 HASTE = ("--retries=2", "--retries-sleep=3s", "--low-level-retries=3", "--contimeout=10s", "--timeout=30s")
 
@@ -120,7 +120,6 @@ def run(
 
 
 def _process_line(line: bytes, errors: deque[str], on_progress: Callable[[Progress], None] | None) -> None:
-    """Process a line of rclone's log."""
     try:
         entry: dict[str, Any] = json.loads(line)
     except ValueError:

@@ -105,7 +105,7 @@ def upload(files: Iterable[Path], root: Path, target: str, *, sent_before: Colle
     """
     names = {os.fsdecode(path.relative_to(root)): path in sent_before for path in sorted(files)}
     here, there = str(root.absolute()), rclone_path(target)
-    if not is_remote(target) or listing.knows_checksums(target):
+    if not is_remote(target) or listing.hashes(target):
         _transfer("copy", names, here, there, "--checksum", where=target)
         return
     for comparison, known in (("--size-only", True), ("--ignore-times", False)):
@@ -132,7 +132,6 @@ def _copy_and_move(names: Iterable[str], here: str, there: str, comparison: str,
 def _transfer(
     command: str, names: Iterable[str], source: str, target: str, *options: str, where: str
 ) -> None:
-    """Copy or move files of one folder to another."""
     with _listed(names) as listed:
         chosen = (f"--files-from-raw={listed}", "--no-traverse")
         rclone.run(command, *chosen, *options, "--", source, target, where=where)

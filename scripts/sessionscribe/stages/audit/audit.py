@@ -30,7 +30,7 @@ from sessionscribe.config.settings import Audit as Options
 from sessionscribe.core.intervals import heard_in
 from sessionscribe.core.text import counted, join_segments
 from sessionscribe.core.units import SAMPLE_RATE, clock, seconds
-from sessionscribe.stages.audit import accounts, consistency, coverage, suspects
+from sessionscribe.stages.audit import accounts, consistency, passages
 from sessionscribe.stages.audit.flags import flags_of
 from sessionscribe.stages.chunk.chunk import chunk_files
 
@@ -74,7 +74,7 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
     timeline, transcript = evidence.timeline, evidence.transcript
     plans = {plan.track: plan for plan in evidence.plans}
     tracks = {track.track: track for track in timeline.tracks}
-    found = [_look_at(plans[name], tracks[name], evidence, options) for name in tracks if name in plans]
+    found = [_audit_track(plans[name], tracks[name], evidence, options) for name in tracks if name in plans]
     listed = {name: list(chain.from_iterable(part[name] for part in found)) for name in _LISTED}
     for name in _LISTED[2:]:
         listed[name].sort(key=attrgetter("start"))
@@ -109,7 +109,7 @@ def audit_session(evidence: AuditInputs, *, options: Options, output: Path) -> A
     return audit
 
 
-def _look_at(
+def _audit_track(
     plan: ChunkPlan, track: TimelineTrack, evidence: AuditInputs, options: Options
 ) -> dict[str, list[Any]]:
     chunks = sorted(
@@ -124,7 +124,7 @@ def _look_at(
     ]
     decoded = consistency.decoding_problems(plan, chunks)
     at = [(a - track.offset, b - track.offset) for word in words for a, b in heard_in(word)]
-    speech, covered = coverage.covered(plan, at, gap_s=options.gap_s)
+    speech, covered = passages.covered(plan, at, gap_s=options.gap_s)
     audit = TrackAudit(
         track=plan.track,
         duration_s=seconds(plan.samples),
@@ -140,9 +140,9 @@ def _look_at(
             *consistency.track_problems(track, words),
         ],
         "tracks": [audit],
-        "gaps": coverage.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
-        "repeats": suspects.repeats(words, most=options.max_repeats),
-        "unsure": suspects.unsure(words, below=options.low_confidence_threshold),
+        "gaps": passages.speech_gaps(plan, chunks, at, gap_s=options.gap_s, offset=track.offset),
+        "repeats": passages.repeats(words, most=options.max_repeats),
+        "unsure": passages.unsure(words, below=options.low_confidence_threshold),
         "spans": _languages(track, chunks),
         "removed": [
             RemovedText(**_place(track, part), text=part.text, reason=part.reason)

@@ -21,14 +21,12 @@ EPSILON_S = 0.0011
 def timeline_problems(timeline: Timeline, plans: Mapping[str, ChunkPlan]) -> list[str]:
     """Return the differences between the timeline and the plans."""
     lengths = {track.track: track.samples for track in timeline.tracks}
-    found = []
-    for name in sorted(lengths.keys() | plans.keys()):
-        if name not in plans:
-            found.append(f"track {name} has no plan")
-        elif lengths.get(name) != plans[name].samples:
-            what = "has another length" if name in lengths else "is missing"
-            found.append(f"track {name} {what} in the timeline")
-    return found
+    planned = {name: plan.samples for name, plan in plans.items()}
+    return [
+        f"track {name} is not the same in the plan and the timeline"
+        for name in sorted(lengths.keys() | planned.keys())
+        if lengths.get(name) != planned.get(name)
+    ]
 
 
 def cut_problems(plan: ChunkPlan, conversion: Conversion) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sessionscribe.artifacts.audit import Audit, LanguageAudit
 from sessionscribe.artifacts.recording import Conversion
@@ -19,6 +19,8 @@ CONFIDENT_VOTE = 0.8
 """Probability from which a single vote suggests another language."""
 MUCH_UNSURE = 0.05
 """Share of words in passages of low probability from which there is a flag."""
+MOST = 20
+"""Lines of each kind at the end of documents; the file of the audit has all."""
 
 
 def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Conversion]) -> list[str]:
@@ -72,3 +74,44 @@ def _language(language: LanguageAudit) -> Iterator[str]:
         f"{len(votes)} votes; all was decoded as {language.language}. To decode each passage in its own: "
         "`transcribe.language: mixed`, or `--language mixed` for `sessionscribe add`"
     )
+
+
+def audited(transcript: Transcript, audit: Audit) -> Transcript:
+    """Return the transcript with the audit's lines in front of its own flags, without duplicates."""
+    lines = [*_summary(audit), *audit.problems, *audit.flags, *transcript.flags, *_places(audit)]
+    return transcript.model_copy(update={"flags": list(dict.fromkeys(lines))})
+
+
+def _summary(audit: Audit) -> list[str]:
+    words, speech = audit.words, sum(track.speech_s for track in audit.tracks)
+    chunks, planned = (sum(getattr(track, name) for track in audit.tracks) for name in ("chunks", "planned"))
+    found = [
+        f"Audit: {audit.verdict}",
+        f"{chunks} of {counted(planned, 'chunk')} and {words.heard - words.lost} of "
+        f"{counted(words.heard, 'word')} are in the transcript",
+    ]
+    if audit.covered is not None:
+        found.append(f"{audit.covered:.1%} of {clock(speech)} of speech has words")
+    return found
+
+
+def _places(audit: Audit) -> list[str]:
+    """Return the passages that deserve a second look."""
+    return [
+        *_some(
+            f"{clock(gap.start)} to {clock(gap.end)}: {gap.speech_s:.1f} s of speech without a word"
+            for gap in audit.gaps
+        ),
+        *_some(f"{clock(part.start)} removed: “{part.text}” ({part.reason})" for part in audit.removed),
+        *_some(
+            f"{clock(part.start)} to {clock(part.end)} decoded again ({part.reason}): the {part.winner} "
+            f"version was kept, {counted(part.words, 'word')}"
+            for part in audit.redecoded
+        ),
+    ]
+
+
+def _some(lines: Iterable[str]) -> Sequence[str]:
+    every = list(lines)
+    more = [f"… and {len(every) - MOST} more of these"] if len(every) > MOST else []
+    return [*every[:MOST], *more]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,16 +62,7 @@ def plan_chunks(
 
     Chunks tile the track exactly. Each cut is within `options.search_s` (and 0.4 chunks) of the place that
     makes chunks equally long: at the centre of the longest pause of at least `options.min_silence_s`, or else
-    at the quietest place.
-
-    Args:
-        audio: the track, 16 kHz mono.
-        session: name of the session.
-        track: name of the track.
-        chunks: number of chunks, from `chunk_count`; 1 for a part of a live session.
-        options: lengths in seconds.
-        output: the plan to write.
-        length_s: the length for which chunks were counted, in seconds.
+    at the quietest place. `length_s` is the length for which chunks were counted, in seconds.
 
     Raises:
         UserError: the audio is missing or damaged, or its length requires another number of chunks.
@@ -144,73 +134,64 @@ def tile(samples: int, cuts: list[tuple[int, CutKind]]) -> list[PlannedChunk]:
     ]
 
 
-@dataclass
-class _Line:
-    """The parts of a live session one after the other, with gaps between them.
-
-    The length of a gap follows from the stream's clock if the next part is a slice of a stream. Otherwise it
-    is the known length of the missing audio, or the usual length of parts (``usual``, in samples).
-    """
-
-    usual: Samples
-    tracks: list[TimelineTrack] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    open: list[tuple[str, Samples]] = field(default_factory=list)
-    position: Samples = 0
-
-    def lack(self, reason: str, length: Samples = 0) -> None:
-        """Add missing audio to the gap, with its length in samples if known."""
-        self.open.append((reason, length or self.usual))
-
-    def close(self, stop: Samples | None = None) -> None:
-        """End the gap, at ``stop`` if given; missing pieces share its length in proportion."""
-        lengths = [length for _, length in self.open]
-        room = sum(lengths) if stop is None else max(0, stop - self.position)
-        if not self.open and room > UNHEARD_S * SAMPLE_RATE:
-            self.open, lengths = [("the recorder's clock went on, but it recorded nothing", room)], [room]
-        edges = [
-            self.position + room * done // max(1, sum(lengths)) for done in itertools.accumulate(lengths)
-        ]
-        for (reason, _), (start, end) in zip(
-            self.open, itertools.pairwise([self.position, *edges]), strict=True
-        ):
-            self.gaps.append(Gap(start=start, stop=end, reason=reason))
-        self.position = edges[-1] if edges else self.position + room
-        self.open = []
-
-    def add(self, track: Conversion, speaker: str | None, origin: Samples | None) -> None:
-        """Append a part; ``origin`` is the start of the stream of which it is a slice."""
-        own = None if origin is None else track.starts_s
-        starts = None if own is None else (origin or 0) + round(own * SAMPLE_RATE)
-        ahead_s = math.inf if starts is None else (starts - self.position) / SAMPLE_RATE
-        self.close(starts if -OVERLAP_S <= ahead_s <= LONGEST_GAP_S else None)
-        self.tracks.append(
-            TimelineTrack(track=track.track, offset=self.position, samples=track.samples, speaker=speaker)
-        )
-        self.position += track.samples
-
-
-def _live_line(
-    rows: list[tuple[Conversion, int | None, str | None]], headers: Mapping[str, int | None]
-) -> _Line:
-    """Return the positions of the parts of a live session."""
+def _live_positions(
+    rows: list[tuple[Conversion, int | None, str | None, int | None]],
+) -> tuple[list[TimelineTrack], list[Gap], Samples]:
+    """Return the positions of the parts of a live session, the gaps between them, and the total length."""
     rows.sort(key=lambda row: math.inf if row[1] is None else row[1])
-    line = _Line(usual=statistics.median_low([t.samples for t, _, _ in rows if not t.missing] or [0]))
-    following = min((part for _, part, _ in rows if part is not None), default=0)
+    usual = statistics.median_low([track.samples for track, *_ in rows if not track.missing] or [0])
+    expected = min((part for _, part, _, _ in rows if part is not None), default=0)
+    tracks: list[TimelineTrack] = []
+    gaps: list[Gap] = []
+    missing: list[tuple[str, Samples]] = []  # since the previous part
     offsets: dict[int | None, Samples] = {}
-    for track, part, speaker in rows:
+    position = 0
+    for track, part, speaker, header in rows:
         if part is not None:
-            for number in range(following, part):
-                line.lack(f"part {number} is missing")
-            following = part + 1
-        line.add(track, speaker, offsets.get(headers.get(track.track)))
+            missing += [(f"part {number} is missing", usual) for number in range(expected, part)]
+            expected = part + 1
+        origin, start = offsets.get(header), None
+        if origin is not None and track.starts_s is not None:
+            start = origin + round(track.starts_s * SAMPLE_RATE)
+        found, position = _gaps_until(start, position, missing)
+        gaps += found
+        tracks.append(
+            TimelineTrack(track=track.track, offset=position, samples=track.samples, speaker=speaker)
+        )
         if part is not None:
-            offsets[part] = line.tracks[-1].offset
+            offsets[part] = position
+        position += track.samples
+        missing = []
         if track.missing:
             name = track.track if part is None else f"part {part}"
-            line.lack(f"{name} {track.missing}", round(track.missing_s * SAMPLE_RATE))
-    line.close()
-    return line
+            missing = [(f"{name} {track.missing}", round(track.missing_s * SAMPLE_RATE) or usual)]
+    found, position = _gaps_until(None, position, missing)
+    return tracks, [*gaps, *found], position
+
+
+def _gaps_until(
+    start: Samples | None, position: Samples, missing: list[tuple[str, Samples]]
+) -> tuple[list[Gap], Samples]:
+    """Return the gaps from ``position`` to the next part, and the position of that part.
+
+    If the part starts at ``start`` by the clock of its stream, missing pieces share the time until then in
+    proportion. Otherwise they have their own lengths.
+    """
+    ahead_s = math.inf if start is None else (start - position) / SAMPLE_RATE
+    if start is not None and -OVERLAP_S <= ahead_s <= LONGEST_GAP_S:
+        room = max(0, start - position)
+    else:
+        room = sum(length for _, length in missing)
+    if not missing:
+        if room <= UNHEARD_S * SAMPLE_RATE:
+            return [], position + room
+        missing = [("the recorder's clock went on, but it recorded nothing", room)]
+    lengths = [length for _, length in missing]
+    edges = [
+        position + room * done // max(1, sum(lengths)) for done in itertools.accumulate(lengths, initial=0)
+    ]
+    spans = zip(missing, itertools.pairwise(edges), strict=True)
+    return [Gap(start=a, stop=b, reason=reason) for (reason, _), (a, b) in spans], edges[-1]
 
 
 def build_timeline(
@@ -238,15 +219,14 @@ def build_timeline(
         headers: for each slice of a stream, the number of the part that has the stream's header.
         output: the timeline to write.
     """
-    rows = list(zip(conversions, parts, speakers, strict=True))
+    headers = headers or [None] * len(conversions)
+    rows = list(zip(conversions, parts, speakers, headers, strict=True))
     if layout == "live":
-        names = [track.track for track in conversions]
-        line = _live_line(rows, dict(zip(names, headers or [None] * len(names), strict=True)))
-        tracks, gaps, position = line.tracks, line.gaps, line.position
+        tracks, gaps, position = _live_positions(rows)
     else:
         tracks = [
             TimelineTrack(track=track.track, offset=0, samples=track.samples, speaker=speaker)
-            for track, _, speaker in rows
+            for track, _, speaker, _ in rows
         ]
         gaps, position = [], max(track.samples for track in tracks)
     timeline = Timeline(session=session, layout=layout, samples=position, tracks=tracks, gaps=gaps)

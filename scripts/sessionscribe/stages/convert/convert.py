@@ -39,17 +39,8 @@ def convert_audio(
 
     Times are those of a player: sound that starts late and holes of more than 50 ms in the timestamps become
     silence. Harmless defects (clipping, invalid samples, damaged packets, holes, channels that cancel out)
-    are logged and noted in the record.
-
-    Args:
-        ingest: the recording.
-        options: the audio stream and channel to use.
-        audio: the FLAC file to write.
-        record: the record to write after it.
-        reading: how remote recordings are read, and limits.
-        live: whether this is a part of a live session, which may be truncated or unusable.
-        header: for a slice of a stream, source and checksum of the part that has the stream's header.
-        log: receives lines for the log.
+    are logged and noted in the record, which is written last. A part of a `live` session may be truncated or
+    unusable. `header` is the source and checksum of the part with the header of the stream of a slice.
 
     Raises:
         UserError: the recording is missing, has changed, cannot be decoded, lacks the stream or channel, or
@@ -123,7 +114,7 @@ def _convert(
     missing = ""
     found = writer.samples / SAMPLE_RATE
     short, tolerance = expected - found, tolerance_s(expected)
-    nothing_tells = not live and reader.links == 1 and containers.is_cut_off(source) is None
+    nothing_tells = not live and reader.recordings == 1 and containers.is_cut_off(source) is None
     if short > tolerance:
         if _other_streams_reach(source, expected - tolerance):
             warnings.append(f"the sound ends {short:.1f} s before the recording does")
@@ -214,8 +205,8 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
         yield f"{counted(reader.damaged_packets, 'damaged packet')} skipped"
     if reader.error:
         yield f"cannot be read to its end ({reader.error})"
-    if reader.links > 1:
-        yield f"{reader.links} recordings follow one another in the file; all were read"
+    if reader.recordings > 1:
+        yield f"{reader.recordings} recordings follow one another in the file; all were read"
     if clock.gaps:
         yield f"{counted(clock.gaps, 'hole')} filled with {clock.filled_s:.3f} s of silence"
     if clock.jumps:

@@ -196,7 +196,10 @@ def _assembled(
                 groups.append((segment, []))
             groups[-1][1].append(word)
             last = segment
-    segments = [_segment(named, *group) for group in groups]
+    segments = []
+    for number, own in groups:
+        before = named.segments[number] if named.segments else None
+        segments.append(before if before and before.words == own else SpokenSegment.of(own))
     spoken = turns.reassign(named.turns, words.words, speakers)
     present = {turn.speaker for turn in spoken} | {segment.speaker for segment in segments}
     everybody = dict.fromkeys([*named.speakers, *(segment.speaker for segment in segments)])
@@ -213,11 +216,6 @@ def _continues(named: Transcript, last: int, before: SpokenWord, segment: int, w
     # Segments that were separate only because of their speakers are joined when these are the same.
     were_apart = named.segments[last].speaker != named.segments[segment].speaker
     return were_apart and milliseconds(word.start) - milliseconds(before.end) < JOIN_MS
-
-
-def _segment(named: Transcript, number: int, words: list[SpokenWord]) -> SpokenSegment:
-    before = named.segments[number] if named.segments else None
-    return before if before and before.words == words else SpokenSegment.of(words)
 
 
 def _checked(words: Words, placed: Placed) -> Placed:

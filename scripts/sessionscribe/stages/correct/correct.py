@@ -26,17 +26,8 @@ def correct_transcript(
 ) -> list[str]:
     """Write the transcript with names and corrections, and the state of each correction.
 
-    Args:
-        transcript: the machine-made transcript, with labels.
-        names: the names found for this session; they take precedence over ``labels``.
-        labels: names by label, from the settings.
-        edits: the corrections file.
-        settings: the settings of naming by stage, to be noted in the transcript.
-        output: the transcript to write.
-        report: the states of the corrections to write.
-
-    Returns:
-        Warnings about corrections without a place.
+    Names found for this session take precedence over ``labels``, the names by label of all sessions.
+    ``settings`` are those of naming, to be noted in the transcript. Return warnings.
 
     Raises:
         UserError: the corrections file is invalid.

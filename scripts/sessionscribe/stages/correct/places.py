@@ -6,12 +6,12 @@ whose words are no longer there has no place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal
 
 from sessionscribe.core.errors import visible
+from sessionscribe.core.intervals import united
 from sessionscribe.core.tokens import atoms
 from sessionscribe.core.units import exact_clock
 from sessionscribe.stages.correct.locate import Words, tokens
@@ -35,8 +35,9 @@ class Placed:
 def place(words: Words, edits: Sequence[Edit]) -> list[Placed]:
     """Return the places of edits, in the order given; edits of kind ``name`` stay open.
 
-    Contradictory edits are all open. A speaker's passage within a longer one takes precedence, and so does
-    an edit with a time over one that applies everywhere, and of these, one of a longer phrase.
+    Contradictory edits are all open, with these exceptions: a passage within a longer one goes to its own
+    speaker, an edit with a time overrides one that applies everywhere, and longer phrases override shorter
+    ones.
     """
     found = _without_conflicts([_placed(words, edit) for edit in edits])
     taken = [range_ for placed in found if placed.edit.edit == "words" for range_ in placed.ranges]
@@ -74,10 +75,8 @@ def _place_words(words: Words, edit: Edit) -> Placed:
     was, now, before, after = map(tokens, (edit.was, edit.now, edit.before, edit.after))
     old = words.find(was, before, after, edit.start)
     new = None if was == now else words.find(now, before, after, edit.start)
-    deletes_blindly = not (now or before or after)  # any gap looks as if the words had been deleted
-    if old and (
-        new is None or deletes_blindly or (old.misses, old.distance_s) <= (new.misses, new.distance_s)
-    ):
+    blind = not (now or before or after)  # any gap looks as if the words had been deleted
+    if old and (new is None or blind or (old.misses, old.distance_s) <= (new.misses, new.distance_s)):
         same = was == now and words.text(old.start, old.stop) == atoms(edit.now)
         return Placed(edit, "fulfilled" if same else "applied", ((old.start, old.stop),))
     if new:
@@ -91,21 +90,14 @@ def _place_speaker(words: Words, edit: Edit) -> Placed:
     before, after = tokens(edit.before), tokens(edit.after)
     start = words.find(tokens(head), before, [] if tail else after, edit.start) if tokens(head) else None
     stop = words.find(tokens(tail), [], after, edit.end, ends=True) if start and tail else start
-    found: Sequence[int] = ()
-    if start and stop:
-        found = range(start.start, stop.stop)
-    if not found and edit.start is not None and edit.end is not None:
-        found = words.between(edit.start, edit.end, edit.speaker)
-    if not found:
+    ranges: Sequence[tuple[int, int]] = ()
+    if start and stop and start.start < stop.stop:
+        ranges = [(start.start, stop.stop)]
+    elif edit.start is not None and edit.end is not None:
+        ranges = united((n, n + 1) for n in words.between(edit.start, edit.end, edit.speaker))
+    if not ranges:
         return Placed(edit, "open", reason=f"nobody speaks at {exact_clock(edit.start)} any more")
-    return Placed(edit, "applied", tuple(_ranges(found)))
-
-
-def _ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the ranges ``[start, stop)`` of ascending numbers."""
-    breaks = [0, *(i for i, (a, b) in enumerate(pairwise(numbers), 1) if b != a + 1), len(numbers)]
-    for first, last in pairwise(breaks):
-        yield numbers[first], numbers[last - 1] + 1
+    return Placed(edit, "applied", tuple(ranges))
 
 
 def _place_everywhere(words: Words, edit: Edit, taken: Sequence[tuple[int, int]]) -> Placed:

@@ -34,14 +34,8 @@ def retimed(
 ) -> list[Retimed]:
     """Return the words that replace ``words[start:stop]``, of which there is at least one.
 
-    Words that stay keep their time; others share the time of those that they replace, by length.
-
-    Args:
-        words: all words.
-        start: the first word to replace.
-        stop: the word after the last one.
-        now: the new tokens.
-        language: decides where spaces are.
+    Tokens of ``now`` that were there before keep their time; others share the time of those that they
+    replace, by length.
     """
     from rapidfuzz.distance import Levenshtein  # noqa: PLC0415
 

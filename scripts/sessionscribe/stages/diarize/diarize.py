@@ -25,7 +25,7 @@ from sessionscribe.engines.registry import diarization_engine
 from sessionscribe.jobs import metrics
 from sessionscribe.stages.diarize.boundaries import snapped
 from sessionscribe.stages.diarize.embeddings import Embeddings, united
-from sessionscribe.stages.diarize.speaker_embeddings import voices
+from sessionscribe.stages.diarize.speaker_embeddings import speaker_embeddings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -149,10 +149,10 @@ def _flags(merged: Merged, *, words: int, nobody: int) -> Iterator[str]:
         yield f"{counted(nobody, 'word')} without a speaker"
 
 
-def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, sounds: Path) -> Turns:
+def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, voices: Path) -> Turns:
     """Write and return the turns of a multitrack session: the speech of each track.
 
-    In ``exclusive``, simultaneous speech belongs to whoever started first. ``sounds`` gets no embeddings.
+    In ``exclusive``, simultaneous speech belongs to whoever started first. ``voices`` gets no embeddings.
     """
     plan_of = {plan.track: plan for plan in plans}
     spans: dict[str, list[tuple[int, int]]] = {}
@@ -170,22 +170,26 @@ def track_turns(*, timeline: Timeline, plans: list[ChunkPlan], output: Path, sou
         if stop > until:
             exclusive.append((max(start, until), stop, speaker))
             until = stop
-    turns = Turns(
-        session=timeline.session,
-        duration_s=seconds(timeline.samples),
-        method="tracks",
-        model="tracks",
-        speakers=list(dict.fromkeys(speaker for *_, speaker in regular)),
-        turns=[_turn(*turn) for turn in regular],
-        exclusive=[_turn(*turn) for turn in exclusive],
+    found, alone = (
+        [Turn(start=seconds(start), end=seconds(stop), speaker=speaker) for start, stop, speaker in spoken]
+        for spoken in (regular, exclusive)
     )
-    Voices(session=timeline.session, model=turns.model, voices=[]).write(sounds)
+    turns = _turns(timeline, "tracks", found, alone)
+    Voices(session=turns.session, model=turns.model, voices=[]).write(voices)
     turns.write(output)
     return turns
 
 
-def _turn(start: int, stop: int, speaker: str) -> Turn:
-    return Turn(start=seconds(start), end=seconds(stop), speaker=speaker)
+def _turns(timeline: Timeline, model: str, regular: list[Turn], exclusive: list[Turn]) -> Turns:
+    return Turns(
+        session=timeline.session,
+        duration_s=seconds(timeline.samples),
+        method="tracks" if model == "tracks" else "pyannote",
+        model=model,
+        speakers=list(dict.fromkeys(turn.speaker for turn in regular)),
+        turns=regular,
+        exclusive=exclusive,
+    )
 
 
 def embed_chunk(
@@ -199,29 +203,22 @@ def embed_chunk(
     """Run the models on the windows that start in a part of a session, and write the results.
 
     They depend only on the audio of these windows, the models and the step, so all parts together give the
-    same results as a run over the whole session.
-
-    Args:
-        timeline: the positions of all tracks; missing audio is silence.
-        stretch: the part.
-        audio: the converted audio of ``stretch.tracks``.
-        options: model, device and step.
-        output: the file to write.
+    same results as a run over the whole session. ``audio`` is that of ``stretch.tracks``.
 
     Raises:
         UserError: the models are unavailable, or audio is missing, damaged or of unexpected length.
     """
-    look_at = diarization_engine(options.model).window_models(options)
-    grid = look_at.grid(options.step)
+    window_models = diarization_engine(options.model).window_models(options)
+    grid = window_models.grid(options.step)
     start, stop = stretch.within(timeline)
     windows = grid.starting_in(start, stop, timeline.samples)
     samples = read_session(
         timeline, dict(zip(stretch.tracks, audio, strict=True)), *grid.span(windows, timeline.samples)
     )
-    segmentations, embeddings = look_at.look(samples, grid)
+    segmentations, embeddings = window_models.look(samples, grid)
     end = timeline.samples if stop is None else min(stop, timeline.samples)
     metrics.heard(max(0, end - start) / SAMPLE_RATE)
-    found = Embeddings(look_at.describe(timeline.session, grid, windows), segmentations, embeddings)
+    found = Embeddings(window_models.describe(timeline.session, grid, windows), segmentations, embeddings)
     found.write(output)
     return found
 
@@ -250,16 +247,9 @@ def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: i
 
 
 def cluster_speakers(
-    *, timeline: Timeline, embeddings: list[Path], options: Diarize, output: Path, sounds: Path
+    *, timeline: Timeline, embeddings: list[Path], options: Diarize, output: Path, voices: Path
 ) -> tuple[Turns, str | None]:
-    """Cluster the embeddings of a session; write its turns, and its speaker embeddings to ``sounds``.
-
-    Args:
-        timeline: the session.
-        embeddings: the files of all its parts, in order.
-        options: model, numbers of speakers and threshold.
-        output: the turns to write.
-        sounds: the speaker embeddings to write.
+    """Cluster the embeddings of a session, from its files in order; write turns and speaker embeddings.
 
     Returns:
         The turns, and a warning if there were too many embeddings to cluster all.
@@ -269,23 +259,15 @@ def cluster_speakers(
     """
     regular: list[Turn] = []
     exclusive: list[Turn] = []
-    remark = None
+    warning = None
     found = united([(path, Embeddings.read(path)) for path in embeddings], timeline.samples)
     if found is not None and found.segmentations.any():
         engine = diarization_engine(options.model)
-        regular, exclusive, remark = engine.cluster(
+        regular, exclusive, warning = engine.cluster(
             found.about, found.segmentations, found.embeddings, options
         )
-    turns = Turns(
-        session=timeline.session,
-        duration_s=seconds(timeline.samples),
-        method="pyannote",
-        model=models.describe(options.model),
-        speakers=list(dict.fromkeys(turn.speaker for turn in regular)),
-        turns=regular,
-        exclusive=exclusive,
-    )
-    heard = voices(found, regular) if found is not None else []
-    Voices(session=timeline.session, model=turns.model, voices=heard).write(sounds)
+    turns = _turns(timeline, models.describe(options.model), regular, exclusive)
+    heard = speaker_embeddings(found, regular) if found is not None else []
+    Voices(session=turns.session, model=turns.model, voices=heard).write(voices)
     turns.write(output)
-    return turns, remark
+    return turns, warning

@@ -75,20 +75,14 @@ class Embeddings:
                 first = error.errors()[0]
                 reason = f"{first['loc'][0]}: {first['msg']}"
             raise UserError(f"cannot be read ({reason})", where=path, hint=HINT) from error
-        found = cls(header, segmentations, embeddings)
-        if problem := found._problem():
-            raise UserError(f"is not valid ({problem})", where=path, hint=HINT)
-        return found
-
-    def _problem(self) -> str | None:
-        arrays = (self.segmentations, self.embeddings)
-        if any(array.dtype != "float32" or array.ndim != 3 for array in arrays):
-            return "arrays of another kind"
-        if any(len(array) != self.about.windows for array in arrays):
-            return f"not {self.about.windows} windows"
-        if self.segmentations.shape[2] != self.embeddings.shape[1]:
-            return "speakers do not fit"
-        return None
+        arrays_fit = (
+            all(array.dtype == "float32" and array.ndim == 3 for array in (segmentations, embeddings))
+            and len(segmentations) == len(embeddings) == header.windows
+            and segmentations.shape[2] == embeddings.shape[1]
+        )
+        if not arrays_fit:
+            raise UserError("its arrays do not match its header", where=path, hint=HINT)
+        return cls(header, segmentations, embeddings)
 
 
 def united(parts: Sequence[tuple[Path, Embeddings]], samples: int) -> Embeddings | None:

@@ -24,7 +24,7 @@ ACTIVE = 0.5
 DIGITS = 6
 
 
-def voices(found: Embeddings, turns: Sequence[Turn]) -> list[Voice]:
+def speaker_embeddings(found: Embeddings, turns: Sequence[Turn]) -> list[Voice]:
     """Return the embedding of each speaker who ever talks alone, in the order of labels.
 
     A window's local speaker is the speaker who, by the turns, talks most while only that local speaker is

@@ -23,32 +23,14 @@ from sessionscribe.formats.registry import READING
 from sessionscribe.formats.scoring import ctm, rttm, stm, uem
 from sessionscribe.formats.tables import csv, tsv
 from sessionscribe.formats.transcripts import seglst, whisper, whisperx
-from sessionscribe.stages.export.audited import audited
+from sessionscribe.stages.audit.flags import audited
 
 Writer = Callable[[Transcript, Export], str] | Callable[[Transcript, Export], bytes]
-WRITERS: dict[Format, Writer] = {
-    "whisper": whisper,
-    "whisperx": whisperx,
-    "srt": srt,
-    "vtt": vtt,
-    "ass": ass,
-    "txt": txt,
-    "md": md,
-    "docx": docx,
-    "pdf": pdf,
-    "svg": svg,
-    "maxqda": maxqda,
-    "tsv": tsv,
-    "csv": csv,
-    "rttm": rttm,
-    "uem": uem,
-    "ctm": ctm,
-    "stm": stm,
-    "seglst": seglst,
-    "TextGrid": textgrid,
-    "aud": aud,
-    "eaf": eaf,
-}
+_WRITERS: tuple[Writer, ...] = (
+    *(whisper, whisperx, srt, vtt, ass, txt, md, docx, pdf, svg, maxqda),
+    *(tsv, csv, rttm, uem, ctm, stm, seglst, aud, eaf),
+)
+WRITERS = {writer.__name__: writer for writer in _WRITERS} | {"TextGrid": textgrid}
 
 
 def draw_waveform(*, timeline: Timeline, audio: Path, output: Path) -> None:

@@ -87,9 +87,9 @@ def _proven_duration(
     if not exact:
         counter = Reader(path, chosen, limits=limits)
         counted = counter.count()
-        if counter.links == 1 and declared is None:
+        if counter.recordings == 1 and declared is None:
             return counted
-        if counter.links == 1 and declared and abs(counted - declared) <= max(0.25, 0.01 * declared):
+        if counter.recordings == 1 and declared and abs(counted - declared) <= max(0.25, 0.01 * declared):
             return declared
     reader = Reader(path, chosen, declared or 0.0, limits)
     for _ in reader.blocks():
@@ -138,20 +138,10 @@ def fetch_recording(
     live: bool = False,
     log: Callable[[str], None] = print,
 ) -> Ingest:
-    """Check that a source still matches the manifest, and write a record of it.
+    """Check that a source (see `remote.opened`) still matches the manifest, and write a record of it.
 
-    A remote recording is copied to the cache if there is room; local files are not copied.
-
-    Args:
-        session: name of the session.
-        track: name of the track.
-        source: the recording (see `remote.opened`).
-        checksum: its checksum in the manifest.
-        duration_s: its duration in the manifest, which determines the number of chunks.
-        output: the record to write.
-        reading: how remote recordings are read.
-        live: whether this is a part of a live session, which may be unusable.
-        log: receives lines for the log.
+    A remote recording is copied to the cache if there is room; local files are not copied. A part of a `live`
+    session may be unusable.
 
     Raises:
         UserError: the file has changed or is unusable (see `probe`).

@@ -90,14 +90,9 @@ def opened(
 ) -> Iterator[Source]:
     """Open a recording if it still has the content that was added.
 
-    A remote one is read from its copy in the cache, or streamed if there is no room or no copy is wanted.
-
-    Args:
-        source: a path, `remote:path`, `s3://bucket/key` or `drive-desktop:path`.
-        checksum: its checksum in the manifest.
-        options: how remote recordings are read.
-        log: receives lines for the log.
-        ahead: whether to copy for a later job only, without displacing copies that are needed.
+    The source is a path, `remote:path`, `s3://bucket/key` or `drive-desktop:path`. A remote one is read from
+    its copy in the cache, or streamed if there is no room or no copy is wanted. With `ahead`, it is only
+    copied for a later job, if that displaces no copy that is needed.
 
     Raises:
         UserError: the recording is missing, unreadable, or has changed.

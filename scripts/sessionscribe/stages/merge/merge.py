@@ -15,7 +15,7 @@ from sessionscribe.artifacts.merged import Merged, MergedSegment, MergedWord
 from sessionscribe.artifacts.plan import ChunkPlan, Timeline, TimelineTrack
 from sessionscribe.config.settings import Merge
 from sessionscribe.core.errors import UserError
-from sessionscribe.core.text import ends_sentence
+from sessionscribe.core.text import counted, ends_sentence
 from sessionscribe.core.units import SAMPLE_RATE, seconds
 
 RUNS_ON_S = 0.3
@@ -67,21 +67,12 @@ def merge_transcript(
 
 def _chunks_of(plan: ChunkPlan, chunks: Sequence[ChunkTranscript]) -> list[ChunkTranscript]:
     """Return the transcripts of a plan's chunks in order; each must exist once."""
-    found: dict[int, ChunkTranscript] = {}
-    for chunk in chunks:
-        if chunk.track != plan.track:
-            continue
-        name = f"chunk {chunk.core.index} of track {plan.track}"
-        if chunk.core.index in found:
-            raise UserError(f"{name} has two transcripts", where=plan.session, hint=_HINT)
-        if chunk.core not in plan.cores:
-            raise UserError(f"{name} was transcribed for another plan", where=plan.session, hint=_HINT)
-        found[chunk.core.index] = chunk
-    missing = [core.index for core in plan.cores if core.index not in found]
-    if missing:
-        what = f"{len(missing)} of {len(plan.cores)} chunks of track {plan.track} have no transcript"
-        raise UserError(f"{what} (the first is {missing[0]})", where=plan.session, hint=_HINT)
-    return [found[core.index] for core in sorted(plan.cores, key=lambda core: core.start)]
+    own = sorted((chunk for chunk in chunks if chunk.track == plan.track), key=lambda chunk: chunk.core.index)
+    if [chunk.core for chunk in own] != plan.cores:
+        given = counted(len(own), "transcript")
+        what = f"{given} of track {plan.track}: not one for each of the {len(plan.cores)} chunks of its plan"
+        raise UserError(what, where=plan.session, hint=_HINT)
+    return own
 
 
 def _words_of(chunk: ChunkTranscript) -> list[_Heard]:

@@ -21,7 +21,7 @@ from sessionscribe.engines.registry import diarization_engine
 from sessionscribe.jobs import metrics
 from sessionscribe.stages.convert.convert import convert_audio
 from sessionscribe.stages.diarize.embeddings import Embeddings
-from sessionscribe.stages.diarize.speaker_embeddings import voices
+from sessionscribe.stages.diarize.speaker_embeddings import speaker_embeddings
 from sessionscribe.stages.ingest.ingest import fetch_recording, probe
 from sessionscribe.stages.name.identification import match
 from sessionscribe.stages.name.speaker_map import moment
@@ -47,7 +47,7 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) ->
         UserError: the models are unavailable.
     """
     engine = diarization_engine(options.model)
-    look_at = engine.window_models(options)
+    window_models = engine.window_models(options)
     heard: list[Voice] = []
     problem = None
     try:
@@ -56,15 +56,15 @@ def embed_voice(*, clip: Path, checksum: str, options: Diarize, output: Path) ->
         # The hint is about recordings, which have a row in the manifest.
         problem = f"{error.what}. {error.hint.replace('its row from the manifest', 'it')}"
     else:
-        grid = look_at.grid(None)
-        segmentations, embeddings = look_at.look(samples, grid)
+        grid = window_models.grid(None)
+        segmentations, embeddings = window_models.look(samples, grid)
         metrics.heard(len(samples) / SAMPLE_RATE)
-        about = look_at.describe("", grid, range(len(segmentations)))
+        about = window_models.describe("", grid, range(len(segmentations)))
         found = Embeddings(about, segmentations, embeddings)
         if segmentations.any():
             unbounded = Diarize(model=options.model)
             turns, _, _ = engine.cluster(about, segmentations, embeddings, unbounded)
-            heard = sorted(voices(found, turns), key=lambda voice: -voice.speech_s)
+            heard = sorted(speaker_embeddings(found, turns), key=lambda voice: -voice.speech_s)
         problem = _warning(heard)
     voice = EnrolledVoice(
         model=models.describe(options.model),
@@ -107,7 +107,7 @@ def _warning(heard: Sequence[Voice]) -> str | None:
 def name_speakers(
     *,
     transcript: Transcript,
-    sounds: Voices,
+    voices: Voices,
     people: Sequence[tuple[str, str, EnrolledVoice]],
     table: Sequence[tuple[str, str]],
     options: Name,
@@ -119,7 +119,7 @@ def name_speakers(
 
     Args:
         transcript: the session, with labels.
-        sounds: the embeddings of its speakers.
+        voices: the embeddings of its speakers.
         people: the name, path and embedding of each voice sample.
         table: the session's rows of the table of names: speaker and name.
         options: threshold and margin.
@@ -132,14 +132,14 @@ def name_speakers(
     enrolled: dict[str, list[list[float]]] = {}
     for person, clip, voice in people:
         if voice.embedding is not None:
-            if voice.model != sounds.model:
+            if voice.model != voices.model:
                 hint = "Delete results/name and run again"
-                raise UserError(f"was made by {voice.model}, not {sounds.model}", where=clip, hint=hint)
+                raise UserError(f"was made by {voice.model}, not {voices.model}", where=clip, hint=hint)
             enrolled.setdefault(person, []).append(voice.embedding)
     matched = match(
-        [voice for voice in sounds.voices if voice.speaker not in given],
+        [voice for voice in voices.voices if voice.speaker not in given],
         enrolled,
-        threshold=options.threshold or models.voice_distance(sounds.model),
+        threshold=options.threshold or models.voice_distance(voices.model),
         margin=options.margin,
         taken={name for name in given.values() if name},
     )

@@ -26,12 +26,6 @@ class Evidence:
     machine_s: float = 0.0
     cost: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def covered(self) -> float | None:
-        """The share of the speech that has words; None without speech."""
-        speech = sum(track.speech_s for track in self.audit.tracks)
-        return sum(track.covered_s for track in self.audit.tracks) / speech if speech else None
-
 
 def draw_session(
     *, transcript: Transcript, evidence: Evidence, pictures: Mapping[str, Path], audit: Path, cost: Path
@@ -41,7 +35,7 @@ def draw_session(
         with atomic_path(pictures[name]) as temporary:
             temporary.write_bytes(drawn(transcript, [name]))
     title = transcript.session
-    _write("audit.html", audit, title=title, audit=evidence.audit, covered=evidence.covered)
+    _write("audit.html", audit, title=title, audit=evidence.audit)
     jobs = sorted(evidence.jobs, key=lambda job: (job.rule, job.started))
     rules = [(rule, list(own)) for rule, own in groupby(jobs, key=lambda job: job.rule)]
     _write("cost.html", cost, title=title, rules=[*rules, ("all", evidence.jobs)], evidence=evidence)

@@ -12,16 +12,14 @@ Everything depends on a single window, so cuts between chunks do not matter. A w
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from math import exp
 
 from sessionscribe.artifacts.chunk_transcript import Segment
 from sessionscribe.artifacts.plan import Span
 from sessionscribe.config.settings import Transcribe
-from sessionscribe.core.intervals import Interval, common, heard_in, interval, length, outside, united
+from sessionscribe.core.intervals import Interval, common, gaps, heard_in, interval, length, united
 from sessionscribe.core.text import join_words, normalised
 from sessionscribe.core.units import SAMPLE_RATE
 from sessionscribe.engines.decoded import Decoded
@@ -142,8 +140,8 @@ def decode_again(
             found[number] = tuple(sorted(kept, key=lambda segment: segment.start))
             if both.second_wins and any(_is_plausible(said) for said in both.second):  # may have gaps, too
                 inner = both.whole or both.within
-                gaps = _silent(both.window, both.second, options)
-                due += [(number, replace(gap, within=inner)) for gap in gaps]
+                silent = _silent(both.window, both.second, options)
+                due += [(number, replace(gap, within=inner)) for gap in silent]
     return [segment for number in sorted(found) for segment in found[number]], done
 
 
@@ -184,12 +182,9 @@ def _silent(window: Window, segments: Sequence[Decoded], options: Transcribe) ->
     As in the audit, speech interrupted by pauses counts together.
     """
     words = united(part for segment in segments for word in segment.words for part in heard_in(word))
-    ends = [stop for _, stop in words]
-    pieces = outside(_intervals(window), words)
-    gaps = [list(gap) for _, gap in groupby(pieces, key=lambda piece: bisect_right(ends, piece[0]))]
     return [
         FallbackResult(tuple(Span(start=start, stop=stop) for start, stop in gap), NO_WORD)
-        for gap in gaps
+        for gap in gaps(_intervals(window), words)
         if length(gap) >= options.fallback_gap_s * SAMPLE_RATE
     ]
 

@@ -19,12 +19,12 @@ from sessionscribe.core.text import normalised
 from sessionscribe.stages.transcribe.fallback import is_unsure
 
 PHRASES = Path(__file__).with_name("hallucination_phrases.toml")
-PHANTOM = "a phrase that models invent in silence, and no speech there"
+HALLUCINATION = "a phrase that models invent in silence, and no speech there"
 
 
-def is_phantom(segment: Segment, speech: Sequence[Interval], options: Transcribe) -> bool:
+def is_hallucination(segment: Segment, speech: Sequence[Interval], options: Transcribe) -> bool:
     """Return whether a segment consists of invented phrases only, given the speech of its track."""
-    kind = kind_of_phantom(segment.text) if options.filter_phrases else None
+    kind = kind_of_phrase(segment.text) if options.filter_phrases else None
     if kind is None or _mostly_outside(segment.words, speech):
         return kind is not None
     if kind == "credits":
@@ -37,7 +37,7 @@ def _mostly_outside(words: Sequence[Word], speech: Sequence[Interval]) -> bool:
     return 2 * length(common(said, speech)) < length(said) or not said
 
 
-def kind_of_phantom(text: str) -> str | None:
+def kind_of_phrase(text: str) -> str | None:
     """Return the kind of a text that consists of phrases that models invent in silence.
 
     That is ``credits`` (nobody says them) or ``closings`` (people say them, too); None for other texts.

@@ -29,7 +29,7 @@ from sessionscribe.engines.registry import SpeechModel, speech_engine
 from sessionscribe.engines.stitching import stitched
 from sessionscribe.jobs import metrics
 from sessionscribe.stages.transcribe.fallback import FallbackResult, decode_again, suppression
-from sessionscribe.stages.transcribe.hallucinations import PHANTOM, is_phantom
+from sessionscribe.stages.transcribe.hallucinations import HALLUCINATION, is_hallucination
 from sessionscribe.stages.transcribe.spoken_languages import by_language
 from sessionscribe.stages.transcribe.windows import Window, chunk_windows, span_of
 
@@ -245,8 +245,8 @@ def _filtered(
     for decoded in segments:
         segment = _placed(decoded, heard, language)
         reason = suppression(decoded, options) or (None if segment.words else "no words")
-        if reason is None and is_phantom(segment, speech, options):
-            reason = PHANTOM
+        if reason is None and is_hallucination(segment, speech, options):
+            reason = HALLUCINATION
         if reason is None:
             kept.append(segment)
         elif segment.text or segment.words:
