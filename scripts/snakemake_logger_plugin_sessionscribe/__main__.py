@@ -1,6 +1,7 @@
 """Runs Snakemake for `sessionscribe run`; the exit code says what ended it (`LogHandler.exit_code`)."""
 
 import functools
+import logging
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 INTERRUPTED = 128 + signal.SIGINT
+tables: list[str] = []
 
 
 def write_or_lose(write: Callable[[str], int], text: str) -> int:
@@ -17,6 +19,14 @@ def write_or_lose(write: Callable[[str], int], text: str) -> int:
     with suppress(OSError):
         write(text)
     return len(text)
+
+
+def is_new(record: logging.LogRecord) -> bool:
+    """Return False for the table of jobs that Snakemake repeats at the end of a dry run."""
+    if not hasattr(record, "stats"):
+        return True
+    tables.append(record.getMessage())
+    return tables.count(record.getMessage()) == 1
 
 
 def stop_with(parent: int) -> None:
@@ -28,6 +38,7 @@ def stop_with(parent: int) -> None:
 
 if sys.stderr:
     sys.stderr.write = functools.partial(write_or_lose, sys.stderr.write)  # type: ignore[method-assign]
+logging.getLogger("snakemake.logging").addFilter(is_new)
 threading.Thread(target=stop_with, args=(os.getppid(),), daemon=True).start()
 try:
     from snakemake import cli

@@ -359,7 +359,7 @@ def test_the_list_says_what_became_of_each(project: Path, capsys: pytest.Capture
     ("arguments", "message"),
     [
         (["tt"], "there is no session `tt`. There are: s"),
-        (["s", "x.srt", "--list"], "--list: goes without a file"),
+        (["s", "x.srt", "--list"], "--list: takes no file"),
         (["s", "none.srt"], "there is no such file"),
     ],
 )
@@ -383,15 +383,15 @@ def test_a_copy_that_was_cut_off_is_refused_but_with_force(
     assert main.main(["correct", "s", "cut.txt"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"sessionscribe: cut.txt: leaves out {lacking} of 50 words of the transcript")
-    assert line.endswith("If that is meant, add --force")
+    assert line.endswith("To record it anyway, add --force")
     assert not table.path_of("s").exists()
     assert main.main(["correct", "s", "cut.txt", "--force"]) == 0
-    said = f"s: 1 new edit in config/corrections/s.tsv, {lacking} words left out; taken back"
+    said = f"s: 1 new edit in config/corrections/s.tsv, {lacking} words left out; "
     assert said in capsys.readouterr().out
     # What is left out already is not left out again by a copy that is changed elsewhere.
     Path("next.txt").write_text(f"A: {' '.join([*SPOKEN[1:20], *rest])}\n")
     assert main.main(["correct", "s", "next.txt"]) == 0
-    assert "s.tsv, 1 word left out; taken back" in capsys.readouterr().out
+    assert "s.tsv, 1 word left out; " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kept", [25, 30])

@@ -192,7 +192,9 @@ def test_what_no_line_can_say_is_an_error_and_noted_nowhere() -> None:
     of = transcript(("SPEAKER_00", words("we went up the hill")))
     lines = [*said(of)[:2], ("right", "SPEAKER_07"), *said(of)[2:]]
     for order in (None, range(5)):
-        with pytest.raises(UserError, match=r"`.*right.*` .*cannot be noted.*there is no speaker SPEAKER_07"):
+        with pytest.raises(
+            UserError, match=r"`.*right.*` .*cannot be recorded.*there is no speaker SPEAKER_07"
+        ):
             make(of, {}, [], copy_of(lines), order=order)
 
 

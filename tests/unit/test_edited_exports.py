@@ -118,7 +118,7 @@ def test_an_export_that_nobody_changed_says_nothing(
     project: Corrector, format: Format, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.correct(project.export(format))
-    assert "Nothing to note" in capsys.readouterr().out
+    assert "no differences" in capsys.readouterr().out
     assert project.edits() == []
 
 
@@ -130,7 +130,7 @@ def test_nor_does_one_without_speakers(
     made = transcript(*nobody, session="s", duration_s=40).model_copy(update={"diarization": "off"})
     project = Corrector(tmp_path, made)
     project.correct(project.export(format))
-    assert "Nothing to note" in capsys.readouterr().out
+    assert "no differences" in capsys.readouterr().out
     assert project.edits() == []
 
 
@@ -256,7 +256,7 @@ def test_a_new_person_takes_part_of_a_turn(project: Corrector, capsys: pytest.Ca
     path = project.root / "mine.txt"
     path.write_text(text, encoding="utf-8")
     project.correct(path)
-    assert "is `Anna Ek` meant?" in capsys.readouterr().err
+    assert "Did you mean `Anna Ek`?" in capsys.readouterr().err
     assert [who for who, _ in project.text()].count("Anne Ek") == 1
     assert ("Anne Ek", "that led us here,") in project.text()
     assert project.corrected().speakers == ["Anna Ek", "SPEAKER_01", "Anne Ek"]

@@ -397,11 +397,11 @@ def test_a_clip_that_is_there_is_kept(campaign: Sessions) -> None:
     assert path.name == "Anna.2.flac"
     assert len(list((campaign.root / "voices2").iterdir())) == len(before) + 1
     for name, session, speaker, message in (
-        ("../Anna", "monday", label, "cannot be the name of a clip"),
-        ("Anna.7", "monday", label, "cannot be the name of a clip"),
+        ("../Anna", "monday", label, "cannot be the name of a voice sample"),
+        ("Anna.7", "monday", label, "cannot be the name of a voice sample"),
         ("Anna", "sunday", label, "sunday: has no finished diarization"),
         ("Anna", "monday", "SPEAKER_09", "there is no speaker `SPEAKER_09`. There are: SPEAKER_00"),
-        ("Anna", "monday", "9:59:59", "nobody talks at 9:59:59. There are: SPEAKER_00"),
+        ("Anna", "monday", "9:59:59", "nobody speaks at 9:59:59. There are: SPEAKER_00"),
     ):
         with pytest.raises(UserError, match=message):
             enroll(name, session, speaker, folder=Path("voices2"), root=campaign.root)

@@ -61,7 +61,7 @@ def test_of_a_typo_it_is_said_what_was_meant(
         (["status", "-C", "foo=1"], "configuration: foo: there is no such setting. There are: manifest, "),
         (["status", "-C", "sessions=talk"], "sessions: should be a list (it is `talk`). Write it so: [one"),
         (["status", "-C", "chunk=5"], "chunk: should have settings below it (it is `5`). Write it so: {"),
-        (["status", "-C", "chunk.target_s=5"], "valid identifier. Write it so, within quotes: --config '"),
+        (["status", "-C", "chunk.target_s=5"], "valid identifier. Write it in quotes: --config '"),
         (["serve", "--port", "99999"], "127.0.0.1:99999: cannot listen there (bind(): port must be 0-65535"),
     ],
 )

@@ -63,7 +63,7 @@ def test_of_a_plan_the_table_is_shown_unless_more_is_asked_for(given: list[str],
 def test_what_snakemake_does_not_take_is_one_line(given: str, what: str) -> None:
     with pytest.raises(UserError, match=what) as caught:
         run.parse([given])
-    assert caught.value.hint.startswith(("`snakemake --help` lists", "Write it so, within quotes"))
+    assert caught.value.hint.startswith(("`snakemake --help` lists", "Write it in quotes"))
 
 
 def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -118,5 +118,5 @@ def test_a_killed_snakemake_is_a_signals_exit_code(
     fake(tmp_path, monkeypatch, "import os\nos.kill(os.getpid(), 9)\n")
     assert run.start([]) == run.SIGNALLED + signal.SIGKILL
     assert capsys.readouterr().err == (
-        "sessionscribe: Snakemake was killed (SIGKILL). What is finished stays: run again to go on\n"
+        "sessionscribe: Snakemake was killed (SIGKILL). Finished work is kept: run again to continue\n"
     )

@@ -127,9 +127,9 @@ def test_flags_come_from_the_record(project: Project) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"flags": ["1 gap"]}))
     assert of(project).flags == ("1 gap",)
     lines = status.table([of(project)]).splitlines()
-    columns = ["session", "layout", "hours", "stage", "chunks", "gaps", "flags", "audit", "status"]
+    columns = ["session", "layout", "length", "stage", "chunks", "gaps", "flags", "audit", "status"]
     assert lines[0].split() == columns
-    assert lines[1].split() == ["talk", "recording", "0.01", "export", "2/2", "-", "1", "-", "complete"]
+    assert lines[1].split() == ["talk", "recording", "0:00:21", "export", "2/2", "-", "1", "-", "complete"]
     assert lines[-1] == "talk: 1 gap"
 
 

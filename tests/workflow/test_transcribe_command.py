@@ -118,7 +118,9 @@ def test_what_somebody_else_wrote_is_not_replaced(desk: Desk) -> None:
     (desk.root / "talk.txt").write_text("my own notes\n")
     done = desk.transcribe(*given)
     assert done.code == 1
-    assert "talk.txt: is there, and is not as it was written before. Move it away" in done.err
+    assert (
+        "talk.txt: exists and was not written by this command, or has been edited. Move it away" in done.err
+    )
     assert (desk.root / "talk.txt").read_text() == "my own notes\n"
     (desk.root / "talk.txt").unlink()
     assert desk.transcribe(*given).code == 0

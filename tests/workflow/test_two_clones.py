@@ -21,9 +21,9 @@ def test_the_profile_of_another_clone_is_never_taken_silently(tmp_path: Path) ->
     assert done.code == 0, done.text
     (line,) = (line for line in done.err.splitlines() if "another clone" in line)
     assert line == (
-        f"sessionscribe: --profile local: the profile is that of another clone, {other.root}, "
+        f"sessionscribe: --profile local: the profile belongs to another clone, {other.root}, "
         "with the same settings. Use --profile profiles/local, "
-        "or let `make setup` here link the names to this clone"
+        "or link the names to this clone with `make setup`"
     )
     profile = other / "profiles/local/config.yaml"
     profile.write_text(profile.read_text().replace("keep-going: true", "keep-going: false"))
@@ -47,5 +47,5 @@ def test_the_command_of_another_clone_says_so_and_takes_the_profiles_here(
         sys.executable, "-m", "sessionscribe.cli.main", "status", "--profile", "own", **theirs
     )
     assert done.code == 0, done.text
-    said = f"this command is that of another clone, {fresh.root}; here it is .venv/bin/sessionscribe"
+    said = f"this command belongs to another clone, {fresh.root}; use .venv/bin/sessionscribe here"
     assert done.err == f"sessionscribe: {said}\n"

@@ -120,7 +120,7 @@ def test_read_only_changes_nothing_and_a_proxy_may_have_the_server_below_a_path(
 
 @pytest.mark.parametrize(
     ("arguments", "what"),
-    [(["--host", "0.0.0.0"], "others could come in"), (["--port", "1"], "cannot listen there")],
+    [(["--host", "0.0.0.0"], "other machines could connect"), (["--port", "1"], "cannot listen there")],
 )
 def test_a_door_that_would_be_open_or_is_taken_is_one_line(
     finished: Project, arguments: list[str], what: str
@@ -218,7 +218,7 @@ def test_batches_are_shown_by_month(client: Client) -> None:
     assert found["sums"]["notSeenToStop"] == 1
     _, _, content = client.ask("GET", "/history?month=2026-11")
     page = re.sub(r"<[^>]+>", " ", content.decode())
-    not_stopped, escaped = "1 machine could not be seen to stop", "&lt;b&gt;out of memory"
+    not_stopped, escaped = "1 machine may still be running", "&lt;b&gt;out of memory"
     for part in (not_stopped, "2 (25.0 %)", "0.50 0.2500 USD", escaped):
         assert re.search(re.escape(part).replace(r"\ ", r"\s+"), page), part
     assert client.get("/api/reports?month=2026-10")["sums"]["batches"] == 1

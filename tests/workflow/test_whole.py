@@ -50,7 +50,7 @@ def test_the_status_table_has_a_line_per_session(finished: Project) -> None:
     assert lines[0].split() == [
         "session",
         "layout",
-        "hours",
+        "length",
         "stage",
         "chunks",
         "gaps",
@@ -59,8 +59,8 @@ def test_the_status_table_has_a_line_per_session(finished: Project) -> None:
         "status",
     ]
     rows = {line.split()[0]: line.split() for line in lines[1:4]}
-    assert rows["talk"][:5] == ["talk", "recording", "0.01", "export", "3/3"]
-    assert rows["live"][1:5] == ["live", "0.01", "export", "2/2"]
+    assert rows["talk"][:5] == ["talk", "recording", "0:00:25", "export", "3/3"]
+    assert [rows["live"][1], *rows["live"][3:5]] == ["live", "export", "2/2"]
 
 
 @pytest.mark.parametrize("profile", ["local", None])

@@ -1,4 +1,4 @@
-"""The sub-command ``add``, which ``run --source`` runs first: add recordings to the manifest."""
+"""``add``, which ``run --source`` runs first: add recordings to the manifest."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sessionscribe.artifacts.base import LAYOUTS
-from sessionscribe.cli.options import SETTINGS, Parser, subcommand
+from sessionscribe.cli.options import SETTINGS, argument, command, joined
 from sessionscribe.config import settings
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, visible
@@ -28,64 +29,8 @@ COLUMNS = ("language", "min_speakers", "max_speakers", "hotwords", "channel", "p
 DEMO = Path("resources/demo")
 
 
-def said_parser() -> Parser:
-    """Return the options that describe what is said in recordings."""
-    parser = Parser(add_help=False)
-    group = parser.add_argument_group("recordings")
-    group.add_argument("--language", metavar="CODE", help="such as en; mixed: several languages")
-    group.add_argument(
-        *("--speakers", "--num-speakers"),
-        type=speakers,
-        metavar="N|off|auto",
-        help="number of speakers; off: do not tell speakers apart",
-    )
-    group.add_argument("--hotwords", metavar="WORDS", help="names and terms to expect")
-    return parser
-
-
-def columns_parser() -> Parser:
-    """Return the options that describe the files of recordings."""
-    parser = Parser(add_help=False)
-    group = parser.add_argument_group("recordings")
-    group.add_argument("--layout", choices=LAYOUTS, help="how files belong together (default: by name)")
-    group.add_argument("--exact", action="store_true", help="decode to find a missing or wrong duration")
-    group.add_argument("--min-speakers", type=int, metavar="N", help="at least so many speakers")
-    group.add_argument("--max-speakers", type=int, metavar="N", help="at most so many speakers")
-    group.add_argument(
-        "--audio-stream",
-        type=int,
-        action="append",
-        metavar="N",
-        help="audio stream to use, counted from 0 (repeatable: a track each)",
-    )
-    group.add_argument("--channel", type=int, metavar="N", help="channel to use, counted from 0")
-    group.add_argument(
-        "--names", metavar="NAME,NAME", help="who is on each channel or stream (--layout multitrack)"
-    )
-    group.add_argument("--priority", type=int, metavar="N", help="sessions with the highest come first")
-    return parser
-
-
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "add recordings to the manifest"
-    parser = subcommand(commands, "add", command, what, SETTINGS, said_parser(), columns_parser())
-    parser.add_argument(
-        "sources",
-        nargs="+",
-        metavar="SOURCE",
-        help="a file, folder, quoted pattern, `remote:path` or `s3://`",
-    )
-    parser.add_argument("--session", help="name of the session (default: from the file or folder)")
-
-
-def command(options: argparse.Namespace, config: Config) -> int:
-    """Add sources to the manifest; return 1 where one could not be added."""
-    return add_sources(options.sources, options.session, options, config)[1]
-
-
 def speakers(text: str) -> dict[str, Any]:
-    """Return the columns that ``--speakers`` sets: a number, ``off``, or ``auto`` (neither)."""
+    """Return the columns that ``--speakers`` sets: a number, ``off``, or ``auto``."""
     if text == settings.OFF:
         return {"diarize": settings.OFF}
     if text == "auto" or text.isdecimal():
@@ -93,15 +38,48 @@ def speakers(text: str) -> dict[str, Any]:
     raise argparse.ArgumentTypeError(f"`{text}` is neither a number nor `off` nor `auto`")
 
 
+_column = partial(argument, group="recordings")
+SPEECH = joined(
+    _column("--language", "CODE", "such as en; mixed: several languages"),
+    _column(
+        "--speakers --num-speakers", "N|off|auto", "how many; off: do not tell them apart", type=speakers
+    ),
+    _column("--hotwords", "WORDS", "names and terms to expect"),
+)
+"""Options that describe what is said in recordings."""
+FILES = joined(
+    _column("--layout", "", "how files belong together (default: by name)", choices=LAYOUTS),
+    _column("--exact", "", "decode to find a missing or wrong duration", action="store_true"),
+    _column("--min-speakers", "N", "minimum number of speakers", type=int),
+    _column("--max-speakers", "N", "maximum number of speakers", type=int),
+    _column("--audio-stream", "N", "audio stream to use, from 0 (repeatable)", type=int, action="append"),
+    _column("--channel", "N", "channel to use, from 0", type=int),
+    _column("--names", "NAME,NAME", "who is on each channel or stream (--layout multitrack)"),
+    _column("--priority", "N", "sessions with the highest come first", type=int),
+)
+"""Options that describe the files of recordings."""
+
+
+@command(
+    "add",
+    *(SETTINGS, SPEECH, FILES),
+    argument("sources", "SOURCE", "a file, folder, quoted pattern, `remote:path` or `s3://`", nargs="+"),
+    argument("--session", "SESSION", "name of the session (default: from the file or folder)"),
+)
+def add(options: argparse.Namespace, config: Config) -> int:
+    """Add recordings to the manifest."""
+    return add_sources(options.sources, options.session, options, config)[1]
+
+
 def add_sources(
     given: Sequence[str], session: str | None, options: argparse.Namespace, config: Config
 ) -> tuple[list[str], int]:
-    """Add sources to the manifest; return the names of the sessions that have them now, and the exit code.
+    """Add sources to the manifest; return the names of their sessions, and the exit code.
 
     Args:
-        given: files, folders, patterns, places on remotes.
-        session: the name to give; None: by the files.
-        options: the command's, with the columns to set.
+        given: files, folders, patterns, or locations on remotes.
+        session: name of the session; None: from the files.
+        options: the command's options, with the columns to set.
         config: the settings.
     """
     columns = {name: value for name in COLUMNS if (value := getattr(options, name)) is not None}
@@ -127,19 +105,19 @@ def add_groups(
     streams: Sequence[int] = (),
     names: Sequence[str] = (),
 ) -> tuple[list[str], Added]:
-    """Add recordings to the manifest, take over transcripts that lie beside them, and print what changed.
+    """Add recordings to the manifest, adopt transcripts that lie beside them, and print what changed.
 
     Args:
         groups: the files, by session.
-        columns: what to set.
+        columns: values for columns of the manifest.
         config: the settings.
         exact: decode to find the duration.
-        quiet: do not name the sessions that were known.
-        streams: the audio streams to take of a file, a track each; none: all.
-        names: who is to be heard in each of them.
+        quiet: do not print sessions that are known already.
+        streams: audio streams to use as tracks; empty: all.
+        names: the speaker of each stream or channel.
 
     Returns:
-        The sessions that have the files now, and what came of each.
+        The sessions of the files, and the changes.
     """
     manifest.check_settings(columns)
     _warn_of_unused(columns.get("hotwords"), config)
@@ -176,15 +154,15 @@ def add_groups(
             print(line)
         for problem in result.problems:
             complain(problem)
-        _take_over([row.session for row in result.rows if row.source in beside], config, beside)
+        _adopt([row.session for row in result.rows if row.source in beside], config, beside)
     return found, result
 
 
 def check_language(language: str | None) -> None:
-    """Refuse a language that no model knows, before any recording is converted.
+    """Refuse a language that no model knows.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not a language code.
     """
     if not language or language in ("auto", "mixed") or models.is_language(language):
         return
@@ -193,21 +171,20 @@ def check_language(language: str | None) -> None:
 
 
 def _warn_of_unused(hotwords: str | None, config: Config) -> None:
-    """Warn of hotwords for which the prompt has no room, if a local model can tell."""
+    """Warn about hotwords that do not fit into the prompt, if a model is here to count tokens."""
     found = (models.locate(each.model, models.WHISPER_FILES) for each in decoders(config, str))
     able = (folder for folder in found if folder and (folder / "tokenizer.json").is_file())
     if hotwords and (folder := next(able, None)):
         every = all_hotwords(config.transcribe.hotwords, hotwords)
         told = config.transcribe.model_copy(update={"hotwords": every})
         if unused := prompts.prompt(told, prompts.counter(folder)).unused:
-            complain(UserError(prompts.no_room(unused), where="--hotwords", hint="Put first what matters"))
+            complain(
+                UserError(prompts.no_room(unused), where="--hotwords", hint="Put the important ones first")
+            )
 
 
-def _take_over(names: Sequence[str], config: Config, beside: sidecars.Beside) -> None:
-    """Take over the transcripts that other machines have made of parts of live sessions.
-
-    With what any model made that `auto` may stand for: a session keeps the one that most of it was made with.
-    """
+def _adopt(names: Sequence[str], config: Config, beside: sidecars.Beside) -> None:
+    """Adopt transcripts of live parts that other machines made with any model that `auto` may choose."""
     if not names:
         return
     taken: Counter[str] = Counter()
@@ -234,7 +211,7 @@ def refuse_demo(table: Path, what: str = "is part of the program", where: object
     """Refuse to change the demo's manifest.
 
     Raises:
-        UserError: it is this one.
+        UserError: ``table`` is the demo's manifest.
     """
     if table.parent == DEMO:
         raise UserError(what, where=where, hint="Leave out --profile demo, or set another `manifest`")

@@ -1,4 +1,4 @@
-"""The sub-command ``batch``: unattended runs."""
+"""``batch``: unattended runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sessionscribe.batch.locks import BatchLock
 from sessionscribe.cli import add as adding
@@ -18,13 +17,18 @@ from sessionscribe.cli import publish as publishing
 from sessionscribe.cli import run, workflow
 from sessionscribe.cli import storage as storing
 from sessionscribe.cli.options import (
+    DRY_RUN,
+    JSON,
     SETTINGS,
+    argument,
+    command,
     configfiles,
+    flag,
     from_one,
+    joined,
     load,
     passed_on,
     profile_values,
-    subcommand,
 )
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError
@@ -34,58 +38,18 @@ from sessionscribe.manifest.sources import Group
 from sessionscribe.planning.session import SessionPlan
 
 LEFT_OUT = Path("logs/batch/left-out.txt")
+ONCE = (
+    SETTINGS,
+    DRY_RUN,
+    argument("--max-sessions", "N", "work on the first N sessions only", type=from_one),
+    flag("--ignore-lock", "run even if a recording is in progress"),
+    flag("--retry-all", "retry jobs that have failed too often"),
+)
 KINDS = ("systemd", "launchd", "cron")
-
-
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "run what is missing, unless a recording is in progress, and report the cost"
-    actions = subcommand(commands, "batch", _once, what).add_subparsers(metavar="ACTION", required=True)
-    once = subcommand(actions, "once", _once, "run a batch (the default)", SETTINGS)
-    once.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
-    once.add_argument("--max-sessions", type=from_one, metavar="N", help="work on the first N sessions only")
-    once.add_argument("--ignore-lock", action="store_true", help="run even if a recording is in progress")
-    once.add_argument("--retry-all", action="store_true", help="retry jobs that have failed too often")
-    scan = subcommand(
-        actions, "scan", _scan, "look for recordings, and list missing chunks in a file", SETTINGS
-    )
-    scan.add_argument("--output", type=Path, metavar="FILE", help="default: logs/batch/pending-jobs.json")
-    for name, act, what in (
-        ("lock", _lock, "hold batches back while a recording is in progress"),
-        ("unlock", _unlock, "let batches run again after a recording"),
-    ):
-        locks = subcommand(actions, name, act, what, SETTINGS)
-        locks.add_argument("--session", metavar="ID", help="session of the recording")
-        locks.add_argument("--user", default=getpass.getuser(), help="user who records (default: you)")
-    subcommand(actions, "lock-status", _show_lock, "show the lock as JSON", SETTINGS)
-    report = subcommand(actions, "report", _report, "show what batches did and cost", SETTINGS)
-    report.add_argument("--month", metavar="YYYY-MM", help="totals of a month (default: the last batch)")
-    report.add_argument("--json", action="store_true", help="print JSON")
-    what = "take a chunk transcript away, run a batch, and put everything back"
-    test = subcommand(actions, "test", _test, what, SETTINGS)
-    test.add_argument("--session", metavar="SESSION", help="session to use (default: a short one)")
-    what = "check that everything a batch needs is there, without starting anything"
-    check = subcommand(actions, "check", _check, what, SETTINGS)
-    check.add_argument("--notify", action="store_true", help="send a test notification")
-    check.add_argument("--alerts", action="store_true", help="notify if no batch has succeeded for too long")
-    what = "run batches regularly, by a systemd timer, a launchd agent or a cron job"
-    installs = subcommand(actions, "install", _install, what, SETTINGS)
-    installs.add_argument("--every", default="2h", metavar="2h", help="interval: 30m, 2h, 1d (default: 2h)")
-    installs.add_argument("--with", dest="kind", choices=KINDS, help="scheduler (default: the machine's)")
-    installs.add_argument("--print", action="store_true", help="only show the files")
-    subcommand(actions, "uninstall", _uninstall, "remove what `install` installed", SETTINGS)
-
-
-def with_action(arguments: Sequence[str]) -> list[str]:
-    """Return the command line with the default action of `batch` filled in."""
-    given = list(arguments)
-    if (
-        given[:1] == ["batch"]
-        and (len(given) == 1 or given[1].startswith("-"))
-        and not {"-h", "--help"} & {*given}
-    ):
-        given.insert(1, "once")
-    return given
+WHOSE = joined(
+    argument("--session", "ID", "session of the recording"),
+    argument("--user", "USER", "user who records (default: you)", default=getpass.getuser()),
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +88,10 @@ class Commands:
         return failed
 
 
+@command("batch", *ONCE)
+@command("batch once", *ONCE)
 def _once(options: argparse.Namespace, settings: Config) -> int:
+    """Run what is missing, unless a recording is in progress, and report the cost."""
     from sessionscribe.batch.once import Batch  # noqa: PLC0415 -- of no use to the other commands
 
     batch = Batch(
@@ -138,7 +105,13 @@ def _once(options: argparse.Namespace, settings: Config) -> int:
     return batch.show() if options.dry_run else batch.run()[0]
 
 
+@command(
+    "batch scan",
+    SETTINGS,
+    argument("--output", "FILE", "default: logs/batch/pending-jobs.json", type=Path),
+)
 def _scan(options: argparse.Namespace, settings: Config) -> int:
+    """Look for recordings, and list missing chunks in a file."""
     from sessionscribe.batch.once import Batch  # noqa: PLC0415
     from sessionscribe.batch.scan import PENDING  # noqa: PLC0415
 
@@ -152,29 +125,50 @@ def _scan(options: argparse.Namespace, settings: Config) -> int:
     return int(bool(problems))
 
 
+@command("batch lock", SETTINGS, WHOSE)
 def _lock(options: argparse.Namespace, settings: Config) -> int:
+    """Make batches wait while a recording is in progress."""
     print(BatchLock(settings.batch).lock(options.user, options.session or "manual").text(), end="")
     return 0
 
 
+@command("batch unlock", SETTINGS, WHOSE)
 def _unlock(options: argparse.Namespace, settings: Config) -> int:
+    """Let batches run again after a recording."""
     if not BatchLock(settings.batch).unlock(options.user, options.session):
         print("There was no such lock.", file=sys.stderr)
     return 0
 
 
+@command("batch lock-status", SETTINGS)
 def _show_lock(_: argparse.Namespace, settings: Config) -> int:
+    """Show the lock as JSON."""
     print(json.dumps(BatchLock(settings.batch).status(), ensure_ascii=False))
     return 0
 
 
+@command(
+    "batch check",
+    SETTINGS,
+    flag("--notify", "send a test notification"),
+    flag("--alerts", "notify if no batch has succeeded for too long"),
+)
 def _check(options: argparse.Namespace, settings: Config) -> int:
+    """Check that everything a batch needs is there, without starting anything."""
     from sessionscribe.batch import check  # noqa: PLC0415
 
     return check.check(settings, profile_values(options), notify=options.notify, alerts=options.alerts)
 
 
+@command(
+    "batch install",
+    SETTINGS,
+    argument("--every", "2h", "interval: 30m, 2h, 1d (default: 2h)", default="2h"),
+    argument("--with", "", "scheduler (default: the machine's)", dest="kind", choices=KINDS),
+    flag("--print", "only show the files"),
+)
 def _install(options: argparse.Namespace, _: Config) -> int:
+    """Run batches regularly, by a systemd timer, a launchd agent or a cron job."""
     from sessionscribe.batch.install import Schedule, install, minutes  # noqa: PLC0415
 
     schedule = Schedule(Path.cwd(), minutes(options.every), tuple(passed_on(options)))
@@ -182,14 +176,22 @@ def _install(options: argparse.Namespace, _: Config) -> int:
     return 0
 
 
+@command("batch uninstall", SETTINGS)
 def _uninstall(_: argparse.Namespace, __: Config) -> int:
+    """Remove what `install` installed."""
     from sessionscribe.batch.install import Schedule, uninstall  # noqa: PLC0415
 
     print("removed" if uninstall(Schedule(Path.cwd())) else "There was no schedule.")
     return 0
 
 
+@command(
+    "batch report",
+    *(SETTINGS, JSON),
+    argument("--month", "YYYY-MM", "totals of a month (default: the last batch)"),
+)
 def _report(options: argparse.Namespace, _: Config) -> int:
+    """Show what batches did and cost."""
     from sessionscribe.batch import report  # noqa: PLC0415
 
     if not options.month:
@@ -203,7 +205,13 @@ def _report(options: argparse.Namespace, _: Config) -> int:
     return 0
 
 
+@command(
+    "batch test",
+    SETTINGS,
+    argument("--session", "SESSION", "session to use (default: a short one)"),
+)
 def _test(options: argparse.Namespace, settings: Config) -> int:
+    """Take a chunk transcript away, run a batch, and put everything back."""
     from sessionscribe.batch import trial  # noqa: PLC0415
 
     return trial.try_out(Commands(settings, options), settings, options.profile, options.session, Path())

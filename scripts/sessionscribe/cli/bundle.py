@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from sessionscribe.artifacts.bundle import Kind, SessionBundle
 from sessionscribe.cli import run, workflow
-from sessionscribe.cli.options import SESSIONS, SETTINGS, load, subcommand
+from sessionscribe.cli.options import SESSIONS, SETTINGS, argument, command, flag, load, repeated
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, one_by_one, visible
 from sessionscribe.core.files import sha256, write_text
@@ -34,32 +33,20 @@ SHOWN = 200
 """Characters of a setting of others, at most."""
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-commands to the command's parsers."""
-    what = "pack sessions into files for another machine to continue"
-    packs = subcommand(commands, "bundle", pack, what, SETTINGS, SESSIONS)
-    packs.add_argument("--results", action="store_true", help="results only, without the audio to continue")
-    packs.add_argument(
-        "--since", action="append", default=[], metavar="BUNDLE", help="only what these bundles lack"
-    )
-    packs.add_argument("--models", action="store_true", help="also pack the model, if it is a local folder")
-    packs.add_argument(
-        "--to", default=FOLDER, metavar="PLACE", help="a folder, `remote:path` or `s3://` (default: bundles)"
-    )
-    packs.add_argument("--check", metavar="FILE", help="only check a bundle, local or on a remote")
-    brings = subcommand(commands, "import", take, "unpack bundles into this project", SETTINGS)
-    brings.add_argument("places", nargs="+", metavar="PLACE", help="bundles or folders; also `remote:path`")
-    brings.add_argument("--as", dest="name", metavar="NAME", help="import the session under another name")
-    brings.add_argument("--force", action="store_true", help="replace results made differently here")
-    brings.add_argument("-n", "--dry-run", action="store_true", help="only check")
-    for parser in (packs, brings):
-        parser.add_argument(
-            "--max-gb", type=float, default=MAX_GB, metavar="N", help="refuse larger bundles (default: 20)"
-        )
+MOST = argument("--max-gb", "N", "refuse larger bundles (default: 20)", type=float, default=MAX_GB)
 
 
+@command(
+    "bundle",
+    *(SETTINGS, SESSIONS, MOST),
+    flag("--results", "results only, without the audio to continue"),
+    repeated("--since", "BUNDLE", "only what these bundles lack"),
+    flag("--models", "also pack the model, if it is a local folder"),
+    argument("--to", "PLACE", "a folder, `remote:path` or `s3://` (default: bundles)", default=FOLDER),
+    argument("--check", "FILE", "only check a bundle, local or on a remote"),
+)
 def pack(options: argparse.Namespace, config: Config) -> int:
-    """Pack sessions; return 1 where one could not be."""
+    """Pack sessions into files for another machine to continue."""
     if options.check:
         return check(Place(options.check), options.max_gb)
     plan = Plan(config, ROOT)
@@ -141,8 +128,16 @@ def check(place: Place, max_gb: float) -> int:
     return 0
 
 
+@command(
+    "import",
+    *(SETTINGS, MOST),
+    argument("places", "PLACE", "bundles or folders; also `remote:path`", nargs="+"),
+    argument("--as", "NAME", "import the session under another name", dest="name"),
+    flag("--force", "replace results made differently here"),
+    flag("-n --dry-run", "only check"),
+)
 def take(options: argparse.Namespace, config: Config) -> int:
-    """Unpack bundles into the project; return 1 if one of several cannot be."""
+    """Unpack bundles into this project."""
     failed = False
     imported: dict[str, Imported] = {}
     with ExitStack() as stack:

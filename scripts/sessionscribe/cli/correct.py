@@ -1,78 +1,73 @@
-"""The sub-command ``correct``: record the changes in an edited export, and list the state of corrections."""
+"""``correct``: record the changes in an edited export, and list the state of corrections."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
-from itertools import chain
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
-from sessionscribe.artifacts.transcript import Transcript
-from sessionscribe.cli.options import SESSION, SETTINGS, subcommand
+from sessionscribe.artifacts.transcript import Correction, Transcript
+from sessionscribe.cli.options import DRY_RUN, SESSION, SETTINGS, argument, command, flag
 from sessionscribe.config.settings import Config, Export, Format
 from sessionscribe.core import errors
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import counted, harmless
 from sessionscribe.core.tokens import atoms
+from sessionscribe.core.units import exact_clock
+from sessionscribe.editing import edited, edits, rebase
+from sessionscribe.editing.edited import Line
+from sessionscribe.editing.edits import Made
+from sessionscribe.editing.shown import Shown
+from sessionscribe.formats.registry import ending
+from sessionscribe.formats.subtitles import cues
 from sessionscribe.manifest import manifest
+from sessionscribe.stages.correct import table
+from sessionscribe.stages.correct.apply import Overlaid
+from sessionscribe.stages.correct.places import State
+from sessionscribe.stages.correct.table import Edit
+from sessionscribe.stages.export.export import write_export
 
-if TYPE_CHECKING:
-    from sessionscribe.editing.edited import Line
-    from sessionscribe.editing.edits import Made
-    from sessionscribe.editing.shown import Shown
-    from sessionscribe.stages.correct.apply import Overlaid
-    from sessionscribe.stages.correct.table import Edit
-
-SHOWN = 20  # edits that are printed; the file has them all
-MOST_LEFT_OUT = 0.5  # share of the words that a copy may lack before somebody is asked …
-FEW = 20  # … if it lacks as many at least: a short session is soon half of itself
-MARKS = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
+SHOWN = 20  # maximum number of edits to print
+MOST_LEFT_OUT = 0.5  # maximum share of words that a copy may lack without --force
+FEW = 20  # fewer missing words than this are always accepted
+MARKS: dict[State, str] = {"applied": "applied", "fulfilled": "fulfilled", "open": "NO PLACE"}
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "record the corrections in an edited export; the next run applies them to all exports"
-    corrects = subcommand(commands, "correct", correct, what, SETTINGS, SESSION)
-    corrects.add_argument(
-        "edited", nargs="?", type=Path, metavar="FILE", help="edited export: srt, txt, docx …"
-    )
-    corrects.add_argument(
-        "--made-from", type=Path, metavar="FILE", help="the export it was made from, if not the latest"
-    )
-    corrects.add_argument("--list", action="store_true", help="list all corrections and their state")
-    corrects.add_argument("--author", default="", help="who made the corrections")
-    corrects.add_argument("--note", default="", help="a note on the corrections")
-    corrects.add_argument("--force", action="store_true", help="accept a file without most of the words")
-    corrects.add_argument("-n", "--dry-run", action="store_true", help="only show the differences")
-
-
+@command(
+    "correct",
+    *(SETTINGS, SESSION, DRY_RUN),
+    argument("edited", "FILE", "edited export: srt, txt, docx …", nargs="?", type=Path),
+    argument("--made-from", "FILE", "the export it was made from, if not the latest", type=Path),
+    flag("--list", "list all corrections and their state"),
+    argument("--author", "NAME", "who made the corrections", default=""),
+    argument("--note", "TEXT", "a note on the corrections", default=""),
+    flag("--force", "accept a file without most of the words"),
+)
 def correct(options: argparse.Namespace, config: Config, root: Path = Path()) -> int:
-    """Record the differences of an edited export, or list the corrections.
+    """Record the corrections in an edited export; the next run applies them to all exports.
 
     Raises:
         UserError: there is no such session or transcript, or a file cannot be understood or is a part only.
     """
-    from sessionscribe.editing.shown import Shown  # noqa: PLC0415
-    from sessionscribe.stages.correct import table  # noqa: PLC0415
-
     found = manifest.read(root / config.manifest)
     if options.session not in found:
         raise errors.unknown_session(options.session, found, root / config.manifest)
     session = Shown.of(options.session, config, root)
-    path, laid = session.corrections, session.laid()
+    path = session.corrections
     if options.edited is None or options.list:
         if options.edited is not None:
-            raise UserError("goes without a file", where="--list", hint="Leave one of them out")
-        _show_states(laid.corrections, path)
+            raise UserError("takes no file", where="--list", hint="Leave one of them out")
+        _show_states(session.laid().corrections, path)
         return 0
-    with manifest.locked(path):  # another one may be noting corrections, too
-        made = _made(options, config, session)
+    with manifest.locked(path):  # others may be recording corrections, too
+        laid = session.laid()
+        made = _made(options, config, session, laid)
         if not options.force:
             _refuse_part(options.edited, laid.transcript, made)
         if not options.dry_run and (made.new or made.gone):
@@ -81,44 +76,40 @@ def correct(options: argparse.Namespace, config: Config, root: Path = Path()) ->
     return 0
 
 
-def _made(options: argparse.Namespace, config: Config, session: Shown) -> Made:
+def _made(options: argparse.Namespace, config: Config, session: Shown, laid: Overlaid) -> Made:
     """Return the corrections, including those from the edited file."""
-    from sessionscribe.editing import edited, edits, rebase  # noqa: PLC0415
-    from sessionscribe.stages.correct import table  # noqa: PLC0415
-
-    laid = session.laid()
     words = {word.text for segment in laid.transcript.segments for word in segment.words}
     kind, base = edited.format_of(options.edited), options.made_from
     original = edited.lines(base) if base else _lines(laid.transcript, config.export, kind)
     copy = edited.read(options.edited, laid.transcript.speakers, words, original)
     order = _order(laid.transcript, config.export, kind)
-    lost: list[table.Edit] = []
+    lost: list[Edit] = []
     signed = edits.Signed(options.author, date.today().isoformat(), options.note)
     if base is not None:
         before = edited.read(base, laid.transcript.speakers, words)
         (copy, lost), order = rebase.rebased(before, copy, laid.transcript), None
     known = table.read(session.corrections)
-    made = edits.make(session.transcript, session.names, known, copy, order=order, signed=signed)
+    made = edits.make(session.transcript, session.names, known, copy, order=order, signed=signed, laid=laid)
     new = [signed.put_on(edit) for edit in lost]
     return edits.Made([*made.edits, *new], [*made.new, *new], made.gone)
 
 
 def _refuse_part(copy: Path, transcript: Transcript, made: Made) -> None:
-    """Refuse a copy that lacks most of the transcript: it is more likely truncated than corrected.
+    """Refuse a copy that lacks most of the transcript, as it is probably truncated.
 
     Raises:
-        UserError: it does.
+        UserError: the copy lacks most of the words.
     """
     total = sum(len(atoms(word.text)) for segment in transcript.segments for word in segment.words)
     lacking = _left_out(made)
     if lacking >= FEW and lacking > MOST_LEFT_OUT * total:
-        what = f"leaves out {lacking} of {total} words of the transcript, and nothing was noted"
-        hint = "Give an edited copy of the whole export. If that is meant, add --force"
+        what = f"leaves out {lacking} of {total} words of the transcript, and nothing was recorded"
+        hint = "Give an edited copy of the whole export. To record it anyway, add --force"
         raise UserError(what, where=copy, hint=hint)
 
 
 def _left_out(made: Made) -> int:
-    """Return how many fewer words there are with the new edits than before."""
+    """Return the number of words that the new edits remove."""
 
     def lost(edits: Iterable[Edit]) -> int:
         return sum(max(0, len(atoms(e.was)) - len(atoms(e.now))) for e in edits if e.edit == "words")
@@ -131,27 +122,22 @@ def _tell(options: argparse.Namespace, laid: Overlaid, made: Made, path: Path) -
     for name in sorted({edit.now for edit in made.new if edit.edit == "speaker"} - known):
         near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)
         if near:
-            what = f"`{visible(name)}` is new among the speakers: is `{visible(near[0])}` meant?"
-            print(f"sessionscribe: {what}", file=sys.stderr)
+            errors.complain(f"`{visible(name)}` is a new speaker. Did you mean `{visible(near[0])}`?")
     if not (made.new or made.gone):
-        print(f"{options.session}: the same as the transcript. Nothing to note.")
+        print(f"{options.session}: no differences from the transcript.")
         return
     _show_new(made.new, made.gone)
     where = f"in {path}" if not options.dry_run else "(nothing was written)"
     lacking = _left_out(made)
     words = f", {counted(lacking, 'word')} left out" if lacking else ""
     new = counted(len(made.new), "new edit")
-    print(f"{options.session}: {new} {where}{words}; taken back or replaced: {len(made.gone)}.")
+    print(f"{options.session}: {new} {where}{words}; {len(made.gone)} removed or replaced.")
     if not options.dry_run:
-        print(f"Put them into the exports: sessionscribe run --session {options.session}")
+        print(f"To update the exports: sessionscribe run --session {options.session}")
 
 
 def _lines(transcript: Transcript, options: Export, kind: str) -> Sequence[Line]:
     """Return the lines of an export, if its format has speaker labels in the text."""
-    from sessionscribe.editing import edited  # noqa: PLC0415
-    from sessionscribe.formats.registry import ending  # noqa: PLC0415
-    from sessionscribe.stages.export.export import write_export  # noqa: PLC0415
-
     if kind not in edited.LABELLED:
         return ()
     with tempfile.TemporaryDirectory() as folder:
@@ -162,43 +148,35 @@ def _lines(transcript: Transcript, options: Export, kind: str) -> Sequence[Line]
 
 def _order(transcript: Transcript, options: Export, kind: str) -> list[int] | None:
     """Return the numbers of the words in the order in which a format has them; None: in order."""
-    from sessionscribe.formats.subtitles import cues  # noqa: PLC0415
-
     if kind in ("srt", "vtt", "ass"):
         found = cues(transcript, options, label_in_text=kind != "vtt")
         pieces = (piece.word for cue in found for row in cue.rows for piece in row)
         return list(dict.fromkeys(word for word in pieces if word is not None))
     if kind == "stm":
-        first = 0
-        parts = []
-        for segment in transcript.segments:
-            parts.append((segment.start, segment.end, range(first, first + len(segment.words))))
-            first += len(segment.words)
-        return list(chain.from_iterable(numbers for *_, numbers in sorted(parts, key=lambda part: part[:2])))
+        numbers = count()
+        parts = [(part.start, part.end, [next(numbers) for _ in part.words]) for part in transcript.segments]
+        return [number for *_, words in sorted(parts) for number in words]
     return None
 
 
-def _show_new(new: Sequence[Any], gone: Sequence[Any]) -> None:
-    for mark, edits in (("+", new), ("-", gone)):
-        for edit in edits[:SHOWN]:
+def _show_new(new: Sequence[Edit], gone: Sequence[Edit]) -> None:
+    for mark, rows in (("+", new), ("-", gone)):
+        for edit in rows[:SHOWN]:
             print(f"{mark} {_said(edit)}")
-        if len(edits) > SHOWN:
-            print(f"{mark} … and {len(edits) - SHOWN} more")
+        if len(rows) > SHOWN:
+            print(f"{mark} … and {len(rows) - SHOWN} more")
 
 
-def _said(edit: Any) -> str:
-    from sessionscribe.core.units import exact_clock  # noqa: PLC0415
-
+def _said(edit: Edit | Correction) -> str:
     when = exact_clock(edit.start) or "everywhere"
     if edit.edit == "name":
         return harmless(f"name     {edit.was} is {edit.now}")
     if edit.edit == "speaker":
-        return harmless(f"speaker  {when}  {edit.now}: {edit.was or 'all that is said'}")
+        return harmless(f"speaker  {when}  {edit.now}: {edit.was or 'everything'}")
     return harmless(f"words    {when}  {edit.was or '(nothing)'} → {edit.now or '(nothing)'}")
 
 
-def _show_states(corrections: Iterable[Any], path: Path) -> None:
-    found = list(corrections)
+def _show_states(found: Sequence[Correction], path: Path) -> None:
     if not found:
         print(f"No corrections: there is no {path}.")
         return

@@ -1,7 +1,4 @@
-"""The sub-command ``enroll``: cut a voice sample from a session, where the speaker talks alone.
-
-With it the same person has the same name in all sessions.
-"""
+"""``enroll``: cut a voice sample from passages of a session in which only one person speaks."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import Any
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.artifacts.speakers import Turn, Turns
 from sessionscribe.artifacts.transcript import Transcript
-from sessionscribe.cli.options import SETTINGS, subcommand
+from sessionscribe.cli.options import SETTINGS, argument, command
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.files import atomic_path
@@ -27,45 +24,43 @@ from sessionscribe.stages.name.name import who_talks
 from sessionscribe.stages.name.speaker_map import moment
 
 WANTED_S = 30.0
-"""So much speech is cut out, where there is as much."""
+"""Seconds of speech to save, if there are as many."""
 FEWEST_S = 3.0
 SHORTEST_S = 1.0
 EDGE_S = 0.1
-"""Left out at either end of a stretch: where turns begin and end is not known better."""
+"""Seconds to omit at both ends of a passage, since the edges of turns are uncertain."""
 PAUSE_S = 0.3
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "save a sample of a speaker's voice, to name the person in all sessions"
-    parser = subcommand(commands, "enroll", command, what, SETTINGS)
-    parser.add_argument("name", metavar="NAME", help="the person's name")
-    parser.add_argument("--session", required=True, help="a finished session in which the person speaks")
-    parser.add_argument("--speaker", required=True, help="a label, or a time when the person speaks")
-
-
-def command(options: argparse.Namespace, settings: Config) -> int:
-    """Cut the clip and say what was done."""
+@command(
+    "enroll",
+    SETTINGS,
+    argument("name", "NAME", "the person's name"),
+    argument("--session", "SESSION", "a finished session in which the person speaks", required=True),
+    argument("--speaker", "SPEAKER", "a label, or a time when the person speaks", required=True),
+)
+def save_sample(options: argparse.Namespace, settings: Config) -> int:
+    """Save a sample of a speaker's voice, to name the person in all sessions."""
     path, length_s = enroll(options.name, options.session, options.speaker, folder=Path(settings.name.voices))
     print(f"{path}: {length_s:.1f} s. `sessionscribe run` looks for {visible(options.name)} in all sessions")
     return 0
 
 
 def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = Path()) -> tuple[Path, float]:
-    """Write a clip of a speaker of a session, beside any that exist.
+    """Write a voice sample of a session's speaker, beside existing ones.
 
     Args:
-        name: the person's name, which is the clip's.
-        session: a session with turns.
-        speaker: a label, or a moment at which the person talks (``12:34``).
-        folder: the folder of clips, as seen from ``root``.
+        name: the person's name, which becomes the file's name.
+        session: a diarized session.
+        speaker: a label, or a time at which the person speaks (``12:34``).
+        folder: the folder of samples, relative to ``root``.
         root: the project's folder.
 
     Returns:
-        The clip, and how much speech is in it, in seconds.
+        The file, and the seconds of speech in it.
 
     Raises:
-        UserError: the name cannot be a file's, there is no such speaker, or too little of the voice alone.
+        UserError: the name is not suitable, there is no such speaker, or the person speaks alone too little.
     """
     _check_name(name)
     transcript = Transcript.read(_made(root / f"results/diarize/{session}.json", session))
@@ -74,14 +69,16 @@ def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = 
         known = ", ".join(map(visible, sorted(transcript.speakers))) or "nobody"
         what = f"there is no speaker `{visible(speaker)}`"
         if moment(speaker):
-            what = f"nobody talks at {visible(speaker)}"
-        raise UserError(what, where=session, hint=f"There are: {known}; or say when the person talks (12:34)")
+            what = f"nobody speaks at {visible(speaker)}"
+        raise UserError(
+            what, where=session, hint=f"There are: {known}; or give a time when the person speaks (12:34)"
+        )
     turns = Turns.read(_made(root / f"results/diarize/{session}.turns.json", session))
     chosen = longest(alone(turns.turns, label))
     length_s = length(chosen) / SAMPLE_RATE
     if length_s < FEWEST_S:
-        what = f"{visible(label)} is heard alone for {length_s:.1f} s only, in stretches of {SHORTEST_S:g} s"
-        raise UserError(what, where=session, hint="Take another session, or record a clip")
+        what = f"{visible(label)} speaks alone for only {length_s:.1f} s (passages from {SHORTEST_S:g} s)"
+        raise UserError(what, where=session, hint="Use another session, or record a sample")
     samples = _cut(root, session, label, chosen)
     path = _free(root / folder, name)
     _write(path, samples)
@@ -91,8 +88,8 @@ def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = 
 def _check_name(name: str) -> None:
     odd = name != person_of(name) or "/" in name or name.startswith(".") or NUMBER.search(name)
     if odd or not name or len(name.encode()) > 200 or is_long_name(name):
-        hint = "Take letters, digits, spaces and hyphens"
-        raise UserError("cannot be the name of a clip", where=name or "enroll", hint=hint)
+        hint = "Use letters, digits, spaces and hyphens"
+        raise UserError("cannot be the name of a voice sample", where=name or "enroll", hint=hint)
 
 
 def _made(path: Path, session: str) -> Path:
@@ -103,7 +100,7 @@ def _made(path: Path, session: str) -> Path:
 
 
 def alone(turns: Sequence[Turn], speaker: str) -> list[Interval]:
-    """Return where only this speaker talks, in samples, without the edges."""
+    """Return the passages in which only this speaker talks, in samples, without their edges."""
     own, others = (
         united(interval(turn.start, turn.end) for turn in turns if (turn.speaker == speaker) is mine)
         for mine in (True, False)
@@ -114,7 +111,7 @@ def alone(turns: Sequence[Turn], speaker: str) -> list[Interval]:
 
 
 def longest(stretches: Sequence[Interval]) -> list[Interval]:
-    """Return the longest stretches that add up to ``WANTED_S``, in order of time; all in samples."""
+    """Return the longest passages, ``WANTED_S`` in total, in order of time; all in samples."""
     chosen: list[Interval] = []
     left = round(WANTED_S * SAMPLE_RATE)
     for start, end in sorted(stretches, key=lambda stretch: (stretch[0] - stretch[1], stretch)):
@@ -140,7 +137,7 @@ def _cut(root: Path, session: str, label: str, stretches: Sequence[Interval]) ->
 
 
 def _free(folder: Path, name: str) -> Path:
-    """Return the first path for a clip of this name that does not exist, whatever its ending."""
+    """Return the next free path for a sample of this person; other extensions count, too."""
     pattern = re.compile(rf"{re.escape(name)}(\.(\d+))?\.[^.]+")
     there = [match for path in folder.glob("*") if (match := pattern.fullmatch(path.name))]
     number = max((int(match[2] or 1) for match in there), default=0) + 1

@@ -1,4 +1,4 @@
-"""The sub-commands ``evaluate`` and ``diff``. Nothing heavy is imported before they run."""
+"""``evaluate`` and ``diff``: measure transcripts, and compare them."""
 
 from __future__ import annotations
 
@@ -7,68 +7,50 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from sessionscribe.cli.options import subcommand
+from sessionscribe.cli.options import argument, command, flag
 from sessionscribe.core.errors import UserError, visible
-
-if TYPE_CHECKING:
-    from sessionscribe.evaluation.evaluate import Measure
+from sessionscribe.evaluation import diff as comparison
+from sessionscribe.evaluation import diff_report, report, transcripts
+from sessionscribe.evaluation import evaluate as scoring
+from sessionscribe.evaluation.evaluate import Measure
+from sessionscribe.evaluation.intervals import Bootstrap
+from sessionscribe.formats import references
 
 WHAT = "a session of this project, a file, or a folder of exports or of chunk transcripts"
 
 
-def add_arguments(commands: Any) -> None:
-    """Add both sub-commands to the command's parsers."""
-    parser = subcommand(commands, "evaluate", evaluate, "measure transcripts against references")
-    parser.add_argument("hypothesis", metavar="HYP", help=WHAT)
-    parser.add_argument(
+@command(
+    "evaluate",
+    argument("hypothesis", "HYP", WHAT),
+    argument(
         "--reference",
+        "REF",
+        "files or folders (STM, RTTM, SRT, JSON …), or a corrected session",
         nargs="+",
         action="extend",
         required=True,
         type=Path,
-        metavar="REF",
-        help="files or folders (STM, RTTM, SRT, JSON …), or a corrected session",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
-    parser.add_argument("--max-wer", type=float, metavar="X", help="fail above this WER (0.1 is 10 %%)")
-    parser.add_argument("--max-der", type=float, metavar="X", help="fail above this DER")
-    parser.add_argument("--language", metavar="CODE", help="language code (default: as transcribed)")
-    parser.add_argument("--as-written", action="store_true", help="do not normalise words")
-    parser.add_argument(
-        "--collar", type=float, default=0.0, metavar="S", help="DER, JER: seconds to ignore at turns' edges"
-    )
-    parser.add_argument("--skip-overlap", action="store_true", help="DER, JER: ignore overlapped speech")
-    parser.add_argument(
-        "--word-collar", type=float, default=5.0, metavar="S", help="tcpWER: tolerance in s (default: 5)"
-    )
-    parser.add_argument(
-        "--resamples",
-        type=int,
-        default=1000,
-        metavar="N",
-        help="bootstrap resamples (default: 1000); 0: no confidence intervals",
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="bootstrap's seed (default: 0)")
-
-    diffs = subcommand(commands, "diff", diff, "compare two transcripts of a session word by word")
-    diffs.add_argument("before", metavar="A", help=WHAT)
-    diffs.add_argument("after", metavar="B", help="another transcript of the same session")
-    diffs.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows both side by side")
-    diffs.add_argument("--summary", action="store_true", help="print only the summary")
-
-
+    ),
+    argument("--json", "FILE", "also write all figures to this file", type=Path),
+    argument("--max-wer", "X", "fail above this WER (0.1 is 10 %%)", type=float),
+    argument("--max-der", "X", "fail above this DER", type=float),
+    argument("--language", "CODE", "language code (default: as transcribed)"),
+    flag("--as-written", "do not normalise words"),
+    argument("--collar", "S", "DER, JER: ignore so many seconds at turns' edges", type=float, default=0.0),
+    flag("--skip-overlap", "DER, JER: ignore overlapped speech"),
+    argument("--word-collar", "S", "tcpWER: tolerance in s (default: 5)", type=float, default=5.0),
+    argument("--resamples", "N", "bootstrap resamples (default: 1000; 0: none)", type=int, default=1000),
+    argument("--seed", "N", "bootstrap's seed (default: 0)", type=int, default=0),
+)
 def evaluate(options: argparse.Namespace) -> int:
-    """Score transcripts and print the tables; return 1 if an error rate is above its limit.
+    """Measure transcripts against references.
+
+    Returns 1 if an error rate is above its limit.
 
     Raises:
         UserError: a file or option is wrong.
     """
-    from sessionscribe.evaluation import evaluate, report, transcripts  # noqa: PLC0415
-    from sessionscribe.evaluation.intervals import Bootstrap  # noqa: PLC0415
-    from sessionscribe.formats import references  # noqa: PLC0415
-
     for name in ("collar", "word_collar", "resamples", "seed", "max_wer", "max_der"):
         value = getattr(options, name)
         if value is not None and not 0 <= value < float("inf"):
@@ -79,8 +61,8 @@ def evaluate(options: argparse.Namespace) -> int:
         raise UserError("one resample has no spread", where="--resamples", hint="Give 0 or more than 1")
     found = transcripts.read(options.hypothesis)
     wanted = references.read(map(transcripts.reference, options.reference))
-    pairs = evaluate.pairs(found, wanted, every=len(found) > 1)
-    chosen = evaluate.Options(
+    pairs = scoring.pairs(found, wanted, every=len(found) > 1)
+    chosen = scoring.Options(
         language=options.language,
         as_written=options.as_written,
         collar_s=options.collar,
@@ -88,7 +70,7 @@ def evaluate(options: argparse.Namespace) -> int:
         word_collar_s=options.word_collar,
         bootstrap=Bootstrap(options.resamples, options.seed),
     )
-    scores = evaluate.evaluate(pairs, chosen)
+    scores = scoring.evaluate(pairs, chosen)
     print(report.tables(scores, chosen))
     if len(found) > 1 and (without := sorted(set(found) - set(wanted))):
         print(f"Without a reference, so not scored: {visible(', '.join(without))}.")
@@ -124,16 +106,21 @@ def _missed(name: str, bar: float, pooled: dict[str, Measure]) -> bool:
     return True
 
 
+@command(
+    "diff",
+    argument("before", "A", WHAT),
+    argument("after", "B", "another transcript of the same session"),
+    argument("--html", "FILE", "write a page that shows both side by side", type=Path),
+    flag("--summary", "print only the summary"),
+)
 def diff(options: argparse.Namespace) -> int:
-    """Compare two transcripts and print where they differ.
+    """Compare two transcripts of a session word by word.
 
     Raises:
         UserError: a file is wrong, or they are not of one session.
     """
-    from sessionscribe.evaluation import diff, diff_report, transcripts  # noqa: PLC0415
-
     before, after = transcripts.read(options.before), transcripts.read(options.after)
-    found = diff.diff(*diff.same_session(before, after))
+    found = comparison.diff(*comparison.same_session(before, after))
     if options.html:
         with _writing(options.html):
             diff_report.write_html(found, options.before, options.after, options.html)

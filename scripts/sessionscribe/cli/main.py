@@ -6,72 +6,43 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from sessionscribe import PACKAGE, __version__
-from sessionscribe.cli import (
-    add,
-    batch,
-    bundle,
-    correct,
-    enroll,
-    evaluate,
-    models,
-    publish,
-    remove,
-    report,
-    run,
-    serve,
-    status,
-    storage,
-    transcribe,
-    verify,
-    watch,
-    work,
-)
-from sessionscribe.cli.options import PROJECT, Parser, load
+from sessionscribe.cli.options import PROJECT, Parser, add_command, load, with_action
 from sessionscribe.cli.workflow import SIGNALLED
 from sessionscribe.core.errors import UserError, complain, describe, exit_code
 from sessionscribe.core.text import is_text
 from sessionscribe.publish import unpack
 
 COMMANDS = (
-    *(
-        transcribe,
-        add,
-        run,
-        status,
-        serve,
-        correct,
-        enroll,
-        evaluate,
-        report,
-        models,
-        storage,
-        remove,
-        verify,
-    ),
-    *(publish, bundle, batch, watch, work),
+    *("transcribe", "add", "run", "status", "serve", "correct", "enroll", "evaluate", "diff", "report"),
+    *("models", "find", "upload", "remove", "verify", "publish", "pull", "versions", "bundle", "import"),
+    *("batch", "watch", "work"),
 )
-"""What has commands, in the order in which the help names them."""
-LISTS = ("sessions", "sources", "files", "places")
-"""Arguments of which there may be several."""
+"""All commands, in the order in which the help lists them."""
+MODULE_OF = {"diff": "evaluate", "find": "storage", "upload": "storage", "import": "bundle"}
+MODULE_OF |= dict.fromkeys(("pull", "versions"), "publish")
+"""The modules of commands that have no module of their own."""
+RECORDINGS = ("sources", "source", "files", "places")
+"""Arguments that name recordings."""
 ANYWHERE = ("diff", "evaluate", "models", "transcribe", "work")
 """Commands that need no project."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 1 if something failed, 2 if it was used wrongly.
+    """Run a command and return its exit code: 0, 1 if something failed, 2 if the command was used wrongly.
 
-    After a signal it is that of the signal, as shells have it.
+    After a signal it is 128 plus the signal's number, as in shells.
     """
-    options = parse(arguments or sys.argv[1:])
+    options = parse(arguments or sys.argv[1:] or ["--help"])
     try:
-        _refuse_half_characters(options)
+        _check_encoding(options)
         if options.command not in ANYWHERE:
-            _look_around()
-        own = options.command in (*ANYWHERE, "run")  # those read the settings by themselves, if at all
+            _check_project()
+        own = options.command in (*ANYWHERE, "run")  # these load settings themselves, if they need any
         code: int = options.act(options) if own else options.act(options, load(options))
         sys.stdout.flush()
         return code
@@ -105,16 +76,20 @@ def _drop_output() -> None:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse a command line; ``rest`` is for Snakemake, ``known`` are the command's options."""
-    parser, commands = _parsers()
-    options, rest = parser.parse_known_args(batch.with_action(arguments))
+    """Parse a command line; ``rest`` are arguments for Snakemake, ``known`` the command's options."""
+    first, *given = arguments
+    parser, commands = _parsers([first] if first in COMMANDS else COMMANDS)
+    named = commands.choices.get(first)
+    if named is None or named.actions or first == "run":
+        options, rest = parser.parse_known_args([first, *with_action(named, given)])
+    else:  # arguments may also follow options
+        options, rest = named.parse_known_intermixed_args(given)
+        options.command = first
     options.rest = rest
     own: Parser = commands.choices[options.command]
     options.known = list(own._option_string_actions)
-    if options.command != "run":
-        _take_late(options)
-        if options.rest:
-            own.error(f"unrecognized arguments: {' '.join(options.rest)}", options.known)
+    if rest and options.command != "run":
+        own.error(f"unrecognized arguments: {' '.join(rest)}")
     if hasattr(options, "sessions") and hasattr(options, "session"):
         options.sessions = list(dict.fromkeys([*options.sessions, *options.session]))
     if hasattr(options, "named"):
@@ -126,55 +101,43 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _take_late(options: argparse.Namespace) -> None:
-    """Accept arguments after options, which argparse leaves over."""
-    if any(text.startswith("-") for text in options.rest):
-        return
-    for name in LISTS:
-        if hasattr(options, name):
-            setattr(options, name, [*getattr(options, name), *options.rest])
-            options.rest = []
-    if hasattr(options, "edited") and options.edited is None and options.rest:
-        options.edited = Path(options.rest.pop(0))
-
-
-def _refuse_half_characters(options: argparse.Namespace) -> None:
+def _check_encoding(options: argparse.Namespace) -> None:
     """Refuse arguments that are not valid UTF-8, except recordings, which are reported one by one.
 
-    Commands that compare files take any.
+    Commands that compare files accept any names.
 
     Raises:
-        UserError: there is some: the shell hands on names that are not UTF-8 in this way.
+        UserError: there is such an argument; Python decodes it with lone surrogates.
     """
     for name, value in () if options.command in ("diff", "evaluate") else vars(options).items():
         for part in value if isinstance(value, list) else [value]:
-            if isinstance(part, str | Path) and not is_text(str(part)) and name not in (*LISTS[1:], "source"):
-                hint = "Type it again, or rename what it is the name of"
-                raise UserError("is not valid UTF-8", where=str(part), hint=hint)
+            if isinstance(part, str | Path) and not is_text(str(part)) and name not in RECORDINGS:
+                raise UserError("is not valid UTF-8", where=str(part), hint="Correct or rename it")
 
 
-def _look_around() -> None:
-    """Check that this folder is a project of this installation, and unpack pulled sessions.
+def _check_project() -> None:
+    """Check that this folder is a project of this clone, and unpack pulled sessions.
 
     Raises:
-        UserError: there is none.
+        UserError: this folder is no project.
     """
     if not Path("Snakefile").is_file():
         hint = f"Change to the project's folder, for example: cd {PROJECT}"
         raise UserError("there is no Snakefile here", where=Path.cwd(), hint=hint)
     if Path("scripts/sessionscribe").is_dir() and not PACKAGE.samefile("scripts/sessionscribe"):
-        complain(f"this command is that of another clone, {PROJECT}; here it is .venv/bin/sessionscribe")
+        complain(f"this command belongs to another clone, {PROJECT}; use .venv/bin/sessionscribe here")
     for problem in unpack.put_in_place():
         complain(problem)
 
 
-def _parsers() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
-    """Return the command's parser and the group of its sub-commands."""
+def _parsers(names: Iterable[str]) -> tuple[Parser, argparse._SubParsersAction[Parser]]:
+    """Return the main parser, and the group of the parsers of these commands."""
     parser = Parser(prog="sessionscribe", description="Turn recordings into transcripts with speakers.")
     parser.add_argument("--version", action="version", version=f"sessionscribe {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, title="commands", metavar="COMMAND")
-    for module in COMMANDS:
-        module.add_arguments(commands)
+    for name in names:
+        import_module(f"sessionscribe.cli.{MODULE_OF.get(name, name)}")
+        add_command(name, commands)
     return parser, commands
 
 

@@ -1,4 +1,4 @@
-"""The sub-command ``models``: list installed and available models, and download them."""
+"""``models``: list installed and available models, and download them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from sessionscribe.cli.options import subcommand
+from sessionscribe.cli.options import argument, command
 from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError, meant, one_by_one
 from sessionscribe.engines import fetch as fetching
@@ -19,30 +18,24 @@ from sessionscribe.stages.preflight import preflight
 GATED = "from the hub, where you accept a licence and log in (HF_TOKEN or `hf auth login`)"
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "list installed and available models, or download them"
-    actions = subcommand(commands, "models", show, what).add_subparsers()
-    fetches = subcommand(actions, "fetch", fetch, "download models to this machine")
-    fetches.add_argument("names", nargs="+", metavar="NAME", help="as `sessionscribe models` lists them")
-
-
+@command("models")
 def show(_: argparse.Namespace) -> int:
-    """List all models."""
+    """List installed and available models, or download them."""
     print("\n".join(_listing()))
     return 0
 
 
+@command("models fetch", argument("names", "NAME", "as `sessionscribe models` lists them", nargs="+"))
 def fetch(options: argparse.Namespace) -> int:
-    """Fetch the models that were named; return 1 where one could not be fetched."""
+    """Download models to this machine."""
     return int(one_by_one({name: name for name in options.names}, _fetch))
 
 
 def _fetch(name: str) -> None:
-    """Fetch a model and say where it is.
+    """Download a model and print its folder.
 
     Raises:
-        UserError: there is no such model, or it cannot be had.
+        UserError: there is no such model, or it cannot be downloaded.
     """
     say = partial(print, file=sys.stderr, flush=True)
     if name in models.WHISPER:
@@ -55,14 +48,14 @@ def _fetch(name: str) -> None:
 
 
 def _names() -> dict[str, str]:
-    """Return all models by name, each under the first of its names."""
+    """Return all models by the first of their names."""
     every = models.WHISPER | models.DIARIZATION
     first = {model: name for name, model in reversed(every.items())}
     return {name: model for name, model in every.items() if first[model] == name and name != settings.OFF}
 
 
 def _listing() -> Iterator[str]:
-    """Yield lines on installed and available models, and on what ``auto`` stands for."""
+    """Yield lines about installed and available models, and about the choice of ``auto``."""
     here = {name: folder for name in _names() if (folder := _locate(name))}
     table = [("model", "for", "from", "size", "folder")]
     table += [_row(name, folder) for name, folder in here.items()]

@@ -1,12 +1,13 @@
-"""The options that several commands share, and what they mean: profile, settings, sessions."""
+"""How commands are declared, and the arguments that several share: profile, settings, sessions."""
 
 from __future__ import annotations
 
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 
@@ -18,83 +19,139 @@ from sessionscribe.core.errors import UserError, nearest
 
 PROJECT = PACKAGE.parents[1]
 CONFIG = (Path("config/config.yaml"), Path("config/local.yaml"))
-"""Settings that every command reads: the program's, and over them a person's own, which Git ignores."""
+"""Settings that every command reads: the program's own, then the user's, which Git ignores."""
+Act = TypeVar("Act", bound=Callable[..., int])
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line and suggest the nearest valid option."""
 
-    def __init__(self, **how: Any) -> None:
-        super().__init__(**{"allow_abbrev": False, **how})
+    actions: argparse._SubParsersAction[Parser] | None = None
 
-    def error(self, message: str, known: Sequence[str] = ()) -> NoReturn:
-        """Print the message and end with exit code 2; ``known`` are options that may have been meant."""
-        typed = message.rpartition(": ")[2].partition("=")[0]
-        meant = nearest(typed, known, workflow.OPTIONS_ALIKE)
-        if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message, with the option that was probably meant, and exit with code 2."""
+        meant = ""
+        if message.startswith("unrecognized"):
+            typed = message.rpartition(": ")[2].partition("=")[0]
+            meant = nearest(typed, self._option_string_actions, workflow.OPTIONS_ALIKE)
+        elif found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             meant = nearest(found[1], re.findall(r"[^\s,']+", found[2]))
-        self.exit(2, f"{self.prog}: {message}. {meant or f'`{self.prog} --help` shows what there is'}\n")
+            message = message.partition(" (choose from ")[0] if meant else message
+        self.exit(2, f"{self.prog}: {message}. {meant or f'`{self.prog} --help` lists what is accepted'}\n")
 
 
-def _settings() -> Parser:
-    """Return the options that choose settings, for all commands that read some."""
+def argument(names: str, metavar: str, help: str, group: str = "", **options: Any) -> Parser:
+    """Return a parser with a single argument, for commands to include.
+
+    Args:
+        names: the argument's names, separated by spaces.
+        metavar: its value in the help; "": the name or the choices.
+        help: describes it.
+        group: its heading in the help.
+        options: as for ``argparse``.
+    """
     parser = Parser(add_help=False)
-    group = parser.add_argument_group("settings")
-    group.add_argument(
-        "--profile", default="local", metavar="NAME", help="name in profiles/, or a folder (default: local)"
-    )
-    group.add_argument(
-        "--configfile",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="settings that override config/config.yaml and config/local.yaml (repeatable)",
-    )
-    group.add_argument(
-        *("-C", "--config"),
-        action="extend",
-        default=[],
-        nargs="+",
-        metavar="KEY=VALUE",
-        help="single settings that override all files, written as for Snakemake",
-    )
+    target = parser.add_argument_group(group) if group else parser
+    if metavar:
+        options["metavar"] = metavar
+    target.add_argument(*names.split(), help=help, **options)
     return parser
+
+
+def repeated(name: str, metavar: str, help: str, **options: Any) -> Parser:
+    """Return a parser with a single option that may be given several times."""
+    return argument(name, metavar, help, action="append", default=[], **options)
+
+
+def flag(names: str, help: str, **options: Any) -> Parser:
+    """Return a parser with a single option that takes no value."""
+    return argument(names, "", help, action="store_true", **options)
+
+
+def joined(*parsers: Parser) -> Parser:
+    """Return a parser with the arguments of all of these."""
+    return Parser(add_help=False, parents=parsers)
 
 
 def _sessions(what: str) -> Parser:
-    parser = Parser(add_help=False)
-    parser.add_argument("sessions", nargs="*", metavar="SESSION", help=what)
-    parser.add_argument("--session", action="append", default=[], metavar="SESSION", help="the same")
-    return parser
+    return joined(
+        argument("sessions", "SESSION", what, nargs="*"),
+        repeated("--session", "SESSION", "the same"),
+    )
 
 
-def _session() -> Parser:
-    parser = Parser(add_help=False)
-    parser.add_argument("session", nargs="?", metavar="SESSION", help="a session of this project")
-    parser.add_argument("--session", dest="named", metavar="SESSION", help="the same")
-    return parser
-
-
-SETTINGS, SESSION = _settings(), _session()
+_setting = partial(argument, group="settings")
+SETTINGS = joined(
+    _setting("--profile", "NAME", "name in profiles/, or a folder (default: local)", default="local"),
+    _setting(
+        "--configfile",
+        "FILE",
+        "settings that override config/config.yaml and config/local.yaml (repeatable)",
+        action="append",
+        default=[],
+        type=Path,
+    ),
+    _setting(
+        "-C --config",
+        "KEY=VALUE",
+        "single settings that override all files, written as for Snakemake",
+        action="extend",
+        default=[],
+        nargs="+",
+    ),
+)
 SESSIONS, NAMED_SESSIONS = _sessions("these sessions only (default: all)"), _sessions("these sessions")
-"""Arguments that several commands have: which settings hold, and which session or sessions are meant."""
+SESSION = joined(
+    argument("session", "SESSION", "a session of this project", nargs="?"),
+    argument("--session", "SESSION", "the same", dest="named"),
+)
+DRY_RUN = flag("-n --dry-run", "only show what would be done")
+JSON = flag("--json", "print JSON")
+
+DECLARED: dict[str, tuple[Callable[..., int], dict[str, Any]]] = {}
+"""The commands of the modules that were imported: function, and options of the parser."""
 
 
-def subcommand(commands: Any, name: str, act: Callable[..., int], what: str, *shared: Parser) -> Parser:
-    """Add a sub-command and return its parser.
+def command(name: str, *arguments: Parser, usage: str | None = None) -> Callable[[Act], Act]:
+    """Declare a function as a command. The first line of its docstring describes it.
 
     Args:
-        commands: what it is added to.
-        name: what the user types.
-        act: is given the options, and returns the exit code.
-        what: says what it does, in the imperative.
-        shared: have arguments that others have, too.
+        name: what the user types; for an action of another command, both words.
+        arguments: parsers whose arguments the command accepts.
+        usage: the synopsis, if not made from the arguments.
     """
-    description = f"{what[0].upper()}{what[1:]}."
-    parser: Parser = commands.add_parser(name, parents=shared, help=what, description=description)
+
+    def declare(act: Act) -> Act:
+        DECLARED[name] = act, {"parents": arguments, "usage": usage}
+        return act
+
+    return declare
+
+
+def add_command(name: str, commands: argparse._SubParsersAction[Parser]) -> None:
+    """Add a command and its actions to a parser's commands."""
+    act, options = DECLARED[name]
+    word, text = name.rpartition(" ")[2], (act.__doc__ or "").partition("\n")[0].rstrip(".")
+    what = text[:1].lower() + text[1:]
+    parser = commands.add_parser(word, help=what, description=f"{text}.", **options)
     parser.set_defaults(act=act)
-    return parser
+    if actions := [action for action in DECLARED if action.startswith(f"{name} ")]:
+        parser.actions = parser.add_subparsers(title="actions", metavar="ACTION")
+        for action in actions:
+            add_command(action, parser.actions)
+
+
+def with_action(parser: Parser | None, arguments: list[str]) -> list[str]:
+    """Return a command's arguments with the action, if there is one, moved to the front."""
+    if parser and parser.actions:
+        words = [word for word in SETTINGS.parse_known_args(arguments)[1] if word in parser.actions.choices]
+        if words:
+            arguments.remove(words[0])
+            return [words[0], *arguments]
+    return arguments
 
 
 def from_one(text: str) -> int:
@@ -105,7 +162,7 @@ def from_one(text: str) -> int:
 
 
 def profile(options: argparse.Namespace, root: Path = Path()) -> Path:
-    """Return the folder of the profile: one of the project in ``root`` or of ours by name, or any by path.
+    """Return the profile's folder: by name in the project ``root`` or in this clone, or by path.
 
     Raises:
         UserError: there is no such profile.
@@ -125,10 +182,10 @@ def profile_values(options: argparse.Namespace, root: Path = Path()) -> dict[str
 
 
 def configfiles(options: argparse.Namespace, root: Path = Path()) -> list[Path]:
-    """Return the settings files in force, the strongest last, as Snakemake layers them.
+    """Return the settings files in force; later ones override earlier ones, as in Snakemake.
 
     Args:
-        options: the command's; what they name is meant from the present folder.
+        options: the command's options; their paths are relative to the working directory.
         root: the project's folder.
     """
     own = profile_values(options, root).get("configfile", [])
@@ -140,8 +197,8 @@ def load(options: argparse.Namespace, sessions: Sequence[str] | None = None, roo
     """Return the settings.
 
     Args:
-        options: the command's.
-        sessions: those to work on; None: those that the options name; none: as the settings say.
+        options: the command's options.
+        sessions: sessions to work on; None: those in the options; empty: as configured.
         root: the project's folder.
     """
     values = workflow.parse(["--config", *options.config]).settings if options.config else {}
@@ -151,6 +208,6 @@ def load(options: argparse.Namespace, sessions: Sequence[str] | None = None, roo
 
 
 def passed_on(options: argparse.Namespace) -> list[str]:
-    """Return these options as arguments, for a command that this one starts."""
+    """Return the options that choose settings, as arguments for another command."""
     files = (word for path in options.configfile for word in ("--configfile", str(path)))
     return [*(["--config", *options.config] if options.config else []), *files, "--profile", options.profile]

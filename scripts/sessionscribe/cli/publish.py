@@ -1,4 +1,4 @@
-"""The sub-commands ``publish``, ``pull`` and ``versions``. Nothing heavy is imported before they run."""
+"""``publish``, ``pull`` and ``versions``. Heavy modules are imported only when they run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
-from sessionscribe.cli.options import SESSION, SESSIONS, SETTINGS, configfiles, subcommand
+from sessionscribe.cli.options import SESSION, SESSIONS, SETTINGS, argument, command, configfiles, flag
 from sessionscribe.config.settings import Config
 from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, one_by_one, visible
@@ -25,21 +24,12 @@ from sessionscribe.publish.state import FOLDER, target_of
 ROOT = Path()
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-commands to the command's parsers."""
-    what = "publish finished sessions as versions that others can pull"
-    publishes = subcommand(commands, "publish", publish, what, SETTINGS, SESSIONS)
-    publishes.add_argument("--force", action="store_true", help="overwrite versions not pulled here")
-    pulls = subcommand(commands, "pull", pull, "fetch published sessions", SETTINGS, SESSIONS)
-    what = "list a session's published versions, or restore one"
-    lists = subcommand(commands, "versions", list_versions, what, SETTINGS, SESSION)
-    lists.add_argument("--at", metavar="REV", help="restore the version at this git revision")
-    for parser in (pulls, lists):
-        parser.add_argument("--force", action="store_true", help="overwrite results never published")
+FORCE = flag("--force", "overwrite results never published")
 
 
+@command("publish", SETTINGS, SESSIONS, flag("--force", "overwrite versions not pulled here"))
 def publish(options: argparse.Namespace, config: Config) -> int:
-    """Publish finished sessions; return 1 if one that was named or is finished cannot be."""
+    """Publish finished sessions as versions that others can pull."""
     return publish_sessions(
         list(Plan(config, ROOT).sessions.values()),
         config,
@@ -94,8 +84,9 @@ def publish_sessions(
     return int(failed)
 
 
+@command("pull", SETTINGS, SESSIONS, FORCE)
 def pull(options: argparse.Namespace, config: Config) -> int:
-    """Fetch published sessions; return 1 if one cannot be fetched or unpacked."""
+    """Fetch published sessions."""
     there = sorted(path.stem for path in (ROOT / FOLDER).glob("*.dvc"))
     if absent := [name for name in options.sessions if name not in there]:
         hint = f"Run `git pull` first? Published are: {', '.join(there) or 'none'}"
@@ -113,8 +104,15 @@ def pull(options: argparse.Namespace, config: Config) -> int:
     return int(failed)
 
 
+@command(
+    "versions",
+    SETTINGS,
+    SESSION,
+    argument("--at", "REV", "restore the version at this git revision"),
+    FORCE,
+)
 def list_versions(options: argparse.Namespace, config: Config) -> int:
-    """List the versions of a session, newest first, or restore one."""
+    """List a session's published versions, or restore one."""
     session = options.session
     with _store(config) as (store, _):
         if options.at:

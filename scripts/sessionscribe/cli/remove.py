@@ -1,14 +1,13 @@
-"""The sub-command ``remove``: remove sessions from the manifest; recordings are never touched."""
+"""``remove``: remove sessions from the manifest; recordings are never touched."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
 
 from sessionscribe.cli.add import refuse_demo
-from sessionscribe.cli.options import NAMED_SESSIONS, SETTINGS, subcommand
+from sessionscribe.cli.options import DRY_RUN, NAMED_SESSIONS, SETTINGS, command, flag
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, unknown_session
 from sessionscribe.core.text import counted
@@ -16,24 +15,17 @@ from sessionscribe.jobs import workspace
 from sessionscribe.manifest import manifest
 
 VOICES = Path("results/name/voices")
-"""The folder of enrolled voices, which are every session's, one of this name among them."""
+"""The enrolled voices, which belong to no session, not even to one called `voices`."""
 KEPT = "publish"
 """The folder of results that belongs to DVC and Git."""
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "remove sessions from the manifest; recordings, corrections and published versions stay"
-    removes = subcommand(commands, "remove", remove, what, SETTINGS, NAMED_SESSIONS)
-    removes.add_argument("--results", action="store_true", help="also delete their results and logs")
-    removes.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
-
-
+@command("remove", SETTINGS, NAMED_SESSIONS, DRY_RUN, flag("--results", "also delete their results and logs"))
 def remove(options: argparse.Namespace, config: Config) -> int:
-    """Remove sessions from the manifest, and delete their results if asked for.
+    """Remove sessions from the manifest; recordings, corrections and published versions stay.
 
     Raises:
-        UserError: there is no such session, or a run is at work on results that are to be deleted.
+        UserError: there is no such session, or results are to be deleted while a run is at work.
     """
     table = Path(config.manifest)
     refuse_demo(table)

@@ -1,4 +1,4 @@
-"""The sub-command ``run``, and how all commands start Snakemake."""
+"""``run``, and how all commands start Snakemake."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from typing import Any
 import yaml
 
 from sessionscribe.cli import publish, save, storage, workflow
-from sessionscribe.cli.add import add_sources, columns_parser, said_parser
+from sessionscribe.cli.add import FILES, SPEECH, add_sources
 from sessionscribe.cli.options import (
     SETTINGS,
+    argument,
+    command,
     configfiles,
+    flag,
     from_one,
     load,
     profile,
     profile_values,
-    subcommand,
+    repeated,
 )
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, unknown_session
@@ -31,31 +34,25 @@ from sessionscribe.planning.plan import NO_SESSIONS, Plan
 from sessionscribe.planning.steps import LAST, STAGE_OF, STAGES
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "run all work that is missing or out of date"
-    parser = subcommand(commands, "run", command, what, SETTINGS, said_parser(), columns_parser())
-    parser.usage = "%(prog)s [options] [Snakemake's options] [SESSION ...]"
-    parser.epilog = "Options that are not listed here are passed on to Snakemake."
-    parser.add_argument(
-        "--source", action="append", default=[], help="first add this source, and run only its sessions"
-    )
-    parser.add_argument("--session", action="append", default=[], help="run only this session (repeatable)")
-    parser.add_argument("--stage", choices=STAGES, help="stop after this stage")
-    parser.add_argument("--limit", type=from_one, metavar="N", help="run at most N sessions")
-    parser.add_argument("--upload", action="store_true", help="upload finished sessions at the end")
-    parser.add_argument("--publish", action="store_true", help="publish finished sessions at the end")
-    save.add_arguments(parser)
-
-
-def command(options: argparse.Namespace) -> int:
-    """Run what is missing and show the state of sessions; unknown options are passed to Snakemake."""
+@command(
+    "run",
+    *(SETTINGS, SPEECH, FILES, save.OPTIONS),
+    repeated("--source", "SOURCE", "first add this source, and run only its sessions"),
+    repeated("--session", "SESSION", "run only this session (repeatable)"),
+    argument("--stage", "", "stop after this stage", choices=STAGES),
+    argument("--limit", "N", "run at most N sessions", type=from_one),
+    flag("--upload", "upload finished sessions at the end"),
+    flag("--publish", "publish finished sessions at the end"),
+    usage="%(prog)s [options] [any of Snakemake's options] [SESSION ...]",
+)
+def run(options: argparse.Namespace) -> int:
+    """Run all work that is missing or out of date."""
     workspace.check_writable([Path(".snakemake")])
     rest, names, code = options.rest, list(options.session), 0
     given = ["--config", *options.config] if options.config else []
     request = workflow.parse([*rest, *given], options.known)
-    options.config = list(request.pairs)  # those that Snakemake's own parser finds, too
-    if request.targets:  # which may be files and rules, as Snakemake has it, or sessions
+    options.config = list(request.pairs)  # also those that only Snakemake's parser finds
+    if request.targets:  # sessions, or files and rules as in Snakemake
         table = Path(load(options).manifest)
         known = manifest.read(table)
         for target in request.targets:
@@ -70,7 +67,7 @@ def command(options: argparse.Namespace) -> int:
         if not names:
             return code
     plan = planned(load(options, names), with_models=not request.shows and checks_models_here(options))
-    if not plan.sessions and not rest:  # else the Snakefile says so
+    if not plan.sessions and not rest:  # otherwise the Snakefile reports it
         print(NO_SESSIONS)
         return code
     if options.limit is not None:
@@ -104,26 +101,26 @@ def make(
     """Run Snakemake for what is missing or out of date, and return its exit code.
 
     Args:
-        options: the command's, with profile and settings.
-        request: what Snakemake is asked for besides.
-        names: of these sessions; none: of all.
-        more: settings over those of the options.
-        stage: the last one.
-        should_stop: once it says yes, jobs that run finish and none begins.
-        every_s: how often it is asked; None: never.
+        options: the command's options, with profile and settings.
+        request: further arguments for Snakemake.
+        names: sessions to work on; empty: all.
+        more: settings that override those of the options.
+        stage: the last stage.
+        should_stop: once it returns True, running jobs finish and no others start.
+        every_s: seconds between calls of ``should_stop``; None: never.
     """
     workspace.check_writable([Path(".snakemake")])
     if {"{", "}"} & set(str(Path.cwd())):
         what = "has braces in its name, which Snakemake takes for wildcards"
         raise UserError(what, where=Path.cwd(), hint="Rename that folder, or move the project out of it")
-    # What is passed on comes first: options with several values would take its targets for theirs.
+    # The user's arguments come first: options with several values would swallow the targets.
     given = [*request.arguments, "--profile", str(profile(options))]
     if options.configfile:
         given += ["--configfile", *map(str, options.configfile)]
 
     def start(names: Sequence[str]) -> int:
         pairs = [*options.config, *more, *([f"sessions={flow(list(names))}"] if names else [])]
-        arguments = [*given, *(["--config", *pairs] if pairs else [])]  # the last `--config` counts
+        arguments = [*given, *(["--config", *pairs] if pairs else [])]  # only the last `--config` counts
         if stage:
             arguments += ["--until", *LAST[stage]]
         return workflow.start(arguments, should_stop, every_s)
@@ -145,7 +142,7 @@ def flow(value: Any) -> str:
 
 
 def planned(settings: Config, *, with_models: bool) -> Plan:
-    """Return the plan; if asked, fetch the models of ``auto`` first, which may change it."""
+    """Return the plan; ``with_models`` first downloads the models of ``auto``, which may change the plan."""
     plan = Plan(settings)
     if with_models:
         wanted = plan.preflight_task()
@@ -159,14 +156,14 @@ def planned(settings: Config, *, with_models: bool) -> Plan:
 
 
 def checks_models_here(options: argparse.Namespace) -> bool:
-    """Return whether this machine runs the models: some profiles leave that to another one."""
+    """Return whether this machine runs the models; some profiles run them on another one."""
     return "check_models" not in str(profile_values(options).get("warm-guests", ""))
 
 
 def _show_outcome(options: argparse.Namespace, settings: Config, *, stopped: bool) -> int:
-    """Show the state of sessions after a run; unless it was stopped, upload and publish if asked for.
+    """Show the state of sessions after a run; unless stopped, upload and publish if requested.
 
-    Returns 1 where something could not be done.
+    Returns 1 if a session is blocked or cannot be sent.
     """
     after = Plan(settings)
     print()
@@ -186,7 +183,7 @@ def _show_outcome(options: argparse.Namespace, settings: Config, *, stopped: boo
 
 
 def _show_results(exports: Sequence[Path]) -> None:
-    """Print where a session's finished files are, and the beginning of its transcript."""
+    """Print the folder of a session's exports, and the beginning of its transcript."""
     endings = " ".join(path.name.partition(".")[2] for path in exports)
     print(f"\n{exports[0].parent}/  ({endings})")
     for path in exports:

@@ -1,4 +1,4 @@
-"""Saving results during a run (``run --save-to``), and reading its state from there (``status --from``)."""
+"""Save results during a run (``run --save-to``), and read its state from there (``status --from``)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from sessionscribe.cli.options import argument, joined, repeated
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain, describe
 from sessionscribe.jobs.checkpoints import CheckpointManager
@@ -21,26 +22,18 @@ from sessionscribe.storage.locations import join
 ROOT = Path()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``run`` for saving results."""
-    parser.add_argument("--save-to", metavar="PLACE", help="save new results to this place during the run")
-    parser.add_argument(
-        "--save-minutes", type=float, default=10.0, metavar="N", help="minutes between saves (default: 10)"
-    )
-    parser.add_argument(
-        "--save-since",
-        action="append",
-        default=[],
-        metavar="BUNDLE",
-        help="leave out what these bundles have",
-    )
+OPTIONS = joined(
+    argument("--save-to", "PLACE", "save new results to this place during the run"),
+    argument("--save-minutes", "N", "minutes between saves (default: 10)", type=float, default=10.0),
+    repeated("--save-since", "BUNDLE", "leave out what these bundles have"),
+)
 
 
 @contextmanager
 def saving(
     options: argparse.Namespace, settings: Callable[[], Config], *, shows: bool
 ) -> Iterator[Callable[[], int]]:
-    """Save a run's results, if asked for, while the block runs; yield what returns the exit code."""
+    """Save a run's results, if requested, while the block runs; yield a function for the exit code."""
     if not options.save_to or shows:
         yield lambda: 0
         return
@@ -56,7 +49,7 @@ def saving(
 
 
 def status_from(name: str, config: Config) -> int:
-    """Show the progress of a run elsewhere, from the status file that it saves."""
+    """Show the progress of a run elsewhere, from its saved status file."""
     file = name if name.endswith(".json") else join(name, STATUS)
     with scratch(ROOT) as folder:
         path = dict(fetched([file], folder)).get(file)

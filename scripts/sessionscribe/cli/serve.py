@@ -1,4 +1,4 @@
-"""The sub-command ``serve``: a web server to read, hear, correct and search sessions."""
+"""``serve``: a web server to read, hear, correct and search sessions."""
 
 from __future__ import annotations
 
@@ -10,54 +10,57 @@ import threading
 import webbrowser
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from sessionscribe.cli.options import SETTINGS, configfiles, load, passed_on, subcommand
+import uvicorn
+
+from sessionscribe.cli.options import (
+    SETTINGS,
+    argument,
+    command,
+    configfiles,
+    flag,
+    load,
+    passed_on,
+    repeated,
+)
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, complain
+from sessionscribe.web import security
+from sessionscribe.web.app import create_app
+from sessionscribe.web.archive import Archive
+from sessionscribe.web.edits import Editor
+from sessionscribe.web.exports import Exports
+from sessionscribe.web.runs import Runs
+from sessionscribe.web.search import Index
+from sessionscribe.web.site import Site
 
 TOKEN = Path(".sessionscribe/serve.token")
 LOCK_TOKEN = Path(".sessionscribe/lock.token")
 LIBRARIES = Path(sys.prefix) / "share/sessionscribe/web"
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "show the sessions in a browser, to read, listen, correct and search"
-    serves = subcommand(commands, "serve", command, what, SETTINGS)
-    serves.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    serves.add_argument("--port", type=int, default=8642, help="port to listen on (default: 8642)")
-    serves.add_argument("--token-file", type=Path, metavar="FILE", help="read the token from this file")
-    serves.add_argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="accept this host name (repeatable)"
-    )
-    serves.add_argument("--prefix", default="", metavar="/PATH", help="path of this server behind a proxy")
-    serves.add_argument("--read-only", action="store_true", help="show everything, change nothing")
-    serves.add_argument("--open", action="store_true", help="open the page in a browser")
-
-
-def command(options: argparse.Namespace, config: Config) -> int:
-    """Serve until Ctrl-C.
+@command(
+    "serve",
+    SETTINGS,
+    argument("--host", "ADDRESS", "address to listen on (default: 127.0.0.1)", default="127.0.0.1"),
+    argument("--port", "PORT", "port to listen on (default: 8642)", type=int, default=8642),
+    argument("--token-file", "FILE", "read the token from this file", type=Path),
+    repeated("--allow-host", "NAME", "accept this host name (repeatable)"),
+    argument("--prefix", "/PATH", "path of this server behind a proxy", default=""),
+    flag("--read-only", "show everything, change nothing"),
+    flag("--open", "open the page in a browser"),
+)
+def serve(options: argparse.Namespace, config: Config) -> int:
+    """Show the sessions in a browser, to read, listen, correct and search.
 
     Raises:
-        UserError: other machines could come in without a token of their own, or the port is taken.
+        UserError: other machines could connect without a token of their own, or the port is taken.
     """
-    import uvicorn  # noqa: PLC0415 -- half a second, as all below
-
-    from sessionscribe.web import security  # noqa: PLC0415
-    from sessionscribe.web.app import create_app  # noqa: PLC0415
-    from sessionscribe.web.archive import Archive  # noqa: PLC0415
-    from sessionscribe.web.edits import Editor  # noqa: PLC0415
-    from sessionscribe.web.exports import Exports  # noqa: PLC0415
-    from sessionscribe.web.runs import Runs  # noqa: PLC0415
-    from sessionscribe.web.search import Index  # noqa: PLC0415
-    from sessionscribe.web.site import Site  # noqa: PLC0415
-
     if options.host not in ("127.0.0.1", "::1", "localhost") and not (
         options.token_file and options.allow_host
     ):
-        hint = "Give --token-file FILE and --allow-host NAME; docs/web.md shows a proxy with TLS, too"
-        raise UserError("others could come in", where=f"--host {options.host}", hint=hint)
+        hint = "Give --token-file FILE and --allow-host NAME; docs/web.md shows a proxy with TLS"
+        raise UserError("other machines could connect", where=f"--host {options.host}", hint=hint)
     token = security.token(options.token_file or TOKEN)
     listener = _listen(options.host, options.port)
     port = listener.getsockname()[1]
@@ -84,13 +87,13 @@ def command(options: argparse.Namespace, config: Config) -> int:
         options.prefix and f"/{options.prefix.strip('/')}",
     )
     if not (LIBRARIES / "htmx.min.js").is_file():
-        complain("the browser's libraries are not here: `make setup` with npm adds them")
+        complain("the browser's libraries are not installed: run `make setup` on a machine with npm")
     host = f"[{options.host}]" if ":" in options.host else options.host
     address = f"http://{host}:{port}/?token={token}"
     print(address, flush=True)
     if options.open:
         webbrowser.open(address)
-    # No access log: it would have the token. Open streams of events must not keep Ctrl-C waiting.
+    # No access log, as it would contain the token. Open event streams must not delay Ctrl-C.
     serving = uvicorn.Config(
         create_app(site),
         log_level="warning",
@@ -107,13 +110,13 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except (OSError, OverflowError) as error:
-        hint = "Give another one: --port 8643"
+        hint = "Use another port: --port 8643"
         what = f"cannot listen there ({getattr(error, 'strerror', error)})"
         raise UserError(what, where=f"{host}:{port}", hint=hint) from None
 
 
 def _author() -> str:
-    """Return the user's name in git; "" without one."""
+    """Return the user's name in Git; "" if there is none."""
     try:
         found = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
     except OSError:

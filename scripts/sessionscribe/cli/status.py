@@ -1,14 +1,13 @@
-"""The sub-command ``status``: the state of every session."""
+"""``status``: the state of every session."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
-from typing import Any
 
 from sessionscribe.batch.watch import read_refused
-from sessionscribe.cli.options import SESSIONS, SETTINGS, subcommand
+from sessionscribe.cli.options import JSON, SESSIONS, SETTINGS, argument, command, flag
 from sessionscribe.cli.save import status_from
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import complain, visible
@@ -18,19 +17,14 @@ from sessionscribe.runners import costs
 from sessionscribe.runners.usage_log import USAGE_LOG, read_usage
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "show the state of every session"
-    parser = subcommand(commands, "status", command, what, SETTINGS, SESSIONS)
-    parser.add_argument("--cost", action="store_true", help="show what remote machines have cost")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "--from", dest="place", metavar="PLACE", help="progress of a run elsewhere that saves to this place"
-    )
-
-
-def command(options: argparse.Namespace, config: Config) -> int:
-    """Print the table of sessions, costs, or the state of a run elsewhere."""
+@command(
+    "status",
+    *(SETTINGS, SESSIONS, JSON),
+    flag("--cost", "show what remote machines have cost"),
+    argument("--from", "PLACE", "progress of a run elsewhere that saves to this place", dest="place"),
+)
+def show(options: argparse.Namespace, config: Config) -> int:
+    """Show the state of every session."""
     if options.place:
         return status_from(options.place, config)
     if options.cost:

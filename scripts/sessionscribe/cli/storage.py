@@ -1,4 +1,4 @@
-"""The sub-commands ``find`` and ``upload``."""
+"""``find`` and ``upload``: compare recordings with the manifest, and send results."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from sessionscribe.cli.options import SESSIONS, SETTINGS, subcommand
+from sessionscribe.cli.options import JSON, SESSIONS, SETTINGS, argument, command, flag
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, one_by_one
 from sessionscribe.planning import status
@@ -20,20 +19,13 @@ from sessionscribe.planning.session import SessionPlan
 ROOT = Path()
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-commands to the command's parsers."""
-    what = "compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned"
-    finds = subcommand(commands, "find", find, what, SETTINGS)
-    finds.add_argument("places", nargs="*", metavar="SOURCE", help="default: where known recordings are")
-    finds.add_argument("--json", action="store_true", help="print JSON")
-    what = "upload finished files to where the recordings are, or elsewhere"
-    uploading = subcommand(commands, "upload", upload, what, SETTINGS, SESSIONS)
-    uploading.add_argument("--to", metavar="PLACE", help="`beside` (next to each recording), or a folder")
-    uploading.add_argument("--delete", action="store_true", help="delete uploads that no longer exist here")
-
-
+@command(
+    "find",
+    *(SETTINGS, JSON),
+    argument("places", "SOURCE", "default: where known recordings are", nargs="*"),
+)
 def find(options: argparse.Namespace, config: Config) -> int:
-    """Print how recordings and the manifest differ."""
+    """Compare recordings with the manifest: new, moved, missing, unfinished, failed, orphaned."""
     from sessionscribe.sharing import find as survey  # noqa: PLC0415 -- of no use to the other commands
     from sessionscribe.stages.ingest import remote  # noqa: PLC0415 -- of no use to the other commands
 
@@ -55,8 +47,14 @@ def find(options: argparse.Namespace, config: Config) -> int:
     return 0
 
 
+@command(
+    "upload",
+    *(SETTINGS, SESSIONS),
+    argument("--to", "PLACE", "`beside` (next to each recording), or a folder"),
+    flag("--delete", "delete uploads that no longer exist here"),
+)
 def upload(options: argparse.Namespace, config: Config) -> int:
-    """Upload the sessions that were named, or all that are finished."""
+    """Upload finished files to where the recordings are, or elsewhere."""
     place = config.upload.model_copy(update={"to": options.to} if options.to else {})
     settings = config.model_copy(update={"upload": place})
     sessions = Plan(settings, ROOT).sessions.values()

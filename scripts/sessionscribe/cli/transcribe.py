@@ -1,7 +1,7 @@
-"""The sub-command ``transcribe``: from recordings to finished files in one step, without a manifest.
+"""``transcribe``: from recordings to finished files in one step, without a manifest.
 
-A front of ``run``: all recordings that a user gives it are sessions of one project, which lies among the
-user's caches. A second call finds there what the first one made, and goes on where that was stopped.
+The recordings become sessions of a project in the user's cache folder, so a second call continues where
+the first one stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import yaml
 
 from sessionscribe.audio import media
 from sessionscribe.cli import add, run, workflow
-from sessionscribe.cli.options import PROJECT, SETTINGS, load, subcommand
+from sessionscribe.cli.options import DRY_RUN, PROJECT, SETTINGS, argument, command, load
 from sessionscribe.config.settings import Config, Format
 from sessionscribe.core import locks
 from sessionscribe.core.errors import UserError, complain, describe
@@ -36,30 +36,27 @@ from sessionscribe.planning.session import SessionPlan
 
 OWN = Path("config/config.yaml")
 WRITTEN = Path("written.json")
-"""Which files were written for the user, with their checksums: no other file is ever replaced."""
+"""The delivered files with their checksums. No other file is ever replaced."""
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "transcribe files, in any folder"
-    parser = subcommand(commands, "transcribe", command, what, SETTINGS, add.said_parser())
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a recording: audio or video")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="output folder (default: one per file)")
-    parser.add_argument("--model", help="speech model: a name, such as base, or a folder")
-    parser.add_argument(
+@command(
+    "transcribe",
+    *(SETTINGS, add.SPEECH, DRY_RUN),
+    argument("files", "FILE", "a recording: audio or video", nargs="+"),
+    argument("--to", "FOLDER", "output folder (default: one per file)", type=Path),
+    argument("--model", "MODEL", "speech model: a name, such as base, or a folder"),
+    argument(
         "--format",
+        "FORMAT",
+        "srt, txt, docx … (repeatable; default: the configured formats and html)",
         action="append",
         choices=get_args(Format),
-        metavar="FORMAT",
-        help="srt, txt, docx … (repeatable; default: the configured formats and html)",
-    )
-    parser.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
-
-
-def command(options: argparse.Namespace) -> int:
-    """Transcribe the given files and deliver the results to the chosen folder."""
+    ),
+)
+def transcribe(options: argparse.Namespace) -> int:
+    """Transcribe files, in any folder."""
     settings, places = load(options, root=PROJECT), [Path.cwd(), PROJECT]
-    options.configfile, options.config = [OWN], []  # from here on: in this command's own project
+    options.configfile, options.config = [OWN], []  # of this command's own project, from here on
     to = Path.cwd() / (options.to or "")
     files, code = _recordings(options.files)
     own = _own_settings(settings, options, places)
@@ -86,7 +83,7 @@ def command(options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace, names: Sequence[str]) -> tuple[int, Plan]:
-    """Run what is missing of sessions in the working directory; return the exit code and the plan."""
+    """Run the sessions' missing work in the working directory; return the exit code and the plan."""
     there = not options.dry_run and run.checks_models_here(options)
     plan = run.planned(load(options, names), with_models=there)
     if not plan.targets():
@@ -97,21 +94,21 @@ def _make(options: argparse.Namespace, names: Sequence[str]) -> tuple[int, Plan]
 
 
 def _recordings(given: Sequence[str]) -> tuple[list[Path], int]:
-    """Return the files that are recordings, each once; others are reported and make the exit code 1."""
+    """Return the files that are recordings, without duplicates, and the exit code: 1 if others were given."""
     found, code = [], 0
     for path in map(Path, given):
         try:
             with media.open_media(path) as container:
                 media.audio_streams(container, path)
             found.append(path.parent.resolve() / path.name)
-        except UserError as error:  # its hint is for what is in a manifest already
-            complain(UserError(error.what, where=path, hint="It is left out"))
+        except UserError as error:  # its hint is about files in a manifest
+            complain(UserError(error.what, where=path, hint="It is skipped"))
             code = 1
     return list(dict.fromkeys(found)), code
 
 
 def _own_settings(settings: Config, options: argparse.Namespace, places: Sequence[Path]) -> Config:
-    """Return the settings of this call, with paths that are valid in any folder."""
+    """Return the settings of this call, with absolute paths."""
 
     def placed(path: str, presets: Collection[str] = ()) -> str:
         there = [] if path in ("", *presets) else [place / path for place in places]
@@ -134,18 +131,18 @@ def _own_settings(settings: Config, options: argparse.Namespace, places: Sequenc
 
 @contextlib.contextmanager
 def _workspace() -> Iterator[None]:
-    """Change to this command's own project; calls wait for one another."""
+    """Change to this command's own project; concurrent calls wait for each other."""
     place = platformdirs.user_cache_path("sessionscribe") / "transcribe"
 
     def busy() -> None:
-        print("Another `sessionscribe transcribe` is at work; waiting for it …", flush=True)
+        print("Waiting for another `sessionscribe transcribe` …", flush=True)
 
     with locks.locked(place / ".lock", busy=busy), contextlib.chdir(place):
         yield
 
 
 def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[list[str], int]:
-    """Add a recording; options of an earlier call no longer apply."""
+    """Add a recording, without the options of an earlier call; return its sessions and the exit code."""
     columns = {"num_speakers": None, "diarize": "", **(options.speakers or {})}
     columns |= {"language": options.language or "", "hotwords": options.hotwords or ""}
     name = _name_of(file, manifest.read(Path(MANIFEST)))
@@ -160,7 +157,7 @@ def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[lis
 
 
 def _name_of(file: Path, known: Mapping[str, manifest.Session]) -> str:
-    """Return the session of a recording, or a free name after the file, then its folder, then numbered."""
+    """Return the name of a recording's session; new ones are named after file and folder, or numbered."""
     for name, session in known.items():
         if session.rows[0].source == str(file):
             return name
@@ -174,15 +171,11 @@ def _finish(session: SessionPlan, file: Path, to: Path) -> None:
     """Deliver the finished files of a session, and print where they are.
 
     Raises:
-        UserError: the session is not finished, or another file has the name of one of them.
+        UserError: the session is not finished, or a file with the same name was not written by us.
     """
     found = status.status_of(Path(), session)
     if found.status != "complete":
-        hint = (
-            "What failed is told above; put it right and run again"
-            if found.failures
-            else "Run again to go on"
-        )
+        hint = "Fix the failure above, then run again" if found.failures else "Run again to continue"
         raise UserError(f"is not finished ({found.status})", where=file, hint=hint)
     exports = [Path(path) for path in session.of("write_export")[0].outputs]
     written = json.loads(WRITTEN.read_text(encoding="utf-8")) if WRITTEN.exists() else {}
@@ -205,7 +198,9 @@ def _deliver(export: Path, target: Path, written: dict[str, str]) -> bool:
     digest, before = sha256(export), sha256(target) if target.exists() else None
     if before not in (None, digest, written.get(str(target))):
         hint = "Move it away, or choose another folder with --to"
-        raise UserError("is there, and is not as it was written before", where=target, hint=hint)
+        raise UserError(
+            "exists and was not written by this command, or has been edited", where=target, hint=hint
+        )
     if before != digest:
         with atomic_path(target) as temporary:
             shutil.copyfile(export, temporary)

@@ -1,4 +1,4 @@
-"""The sub-command ``watch``: add and transcribe recordings that arrive in folders."""
+"""``watch``: add and transcribe recordings that arrive in folders."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from sessionscribe.batch import report
 from sessionscribe.batch.watch import Watcher, explain, poll_s
 from sessionscribe.cli import add
-from sessionscribe.cli.options import SETTINGS, passed_on, subcommand
+from sessionscribe.cli.options import SETTINGS, argument, command, flag, passed_on
 from sessionscribe.cli.workflow import BUSY
 from sessionscribe.config.settings import Config, WatchFolder
 from sessionscribe.core.errors import UserError
 from sessionscribe.manifest.sources import Group
 
 LATER_S = 300.0
-"""When to run the next batch after one that did nothing because of another batch or a recording."""
+"""Pause before the next batch if the last one found another at work, or a recording in progress."""
 
 
-def add_arguments(commands: Any) -> None:
-    """Add the sub-command to the command's parsers."""
-    what = "add recordings that arrive in folders (`watch.folders`) and run a batch when no more come"
-    parser = subcommand(commands, "watch", command, what, SETTINGS)
-    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="watch these instead")
-    parser.add_argument("--once", action="store_true", help="check once, and again when files have settled")
-    parser.add_argument("--no-run", action="store_true", help="only add, do not run")
-    parser.add_argument("--explain", metavar="FILE", help="only show what the rules say about a file")
+@command(
+    "watch",
+    SETTINGS,
+    argument("folders", "FOLDER", "watch these instead", nargs="*"),
+    flag("--once", "check once, and again when files have settled"),
+    flag("--no-run", "only add, do not run"),
+    argument("--explain", "FILE", "only show what the rules say about a file"),
+)
+def watch(options: argparse.Namespace, config: Config) -> int:
+    """Add recordings that arrive in folders (`watch.folders`) and run a batch when no more come.
 
-
-def command(options: argparse.Namespace, config: Config) -> int:
-    """Watch until SIGINT or SIGTERM; with ``--once``, return 1 if something was refused or failed."""
+    Runs until SIGINT or SIGTERM; with ``--once``, returns 1 if something was refused or failed.
+    """
     folders = [WatchFolder(path=path) for path in options.folders] or list(config.watch.folders)
     if not folders:
         hint = "Set `watch.folders` in config/config.yaml, or name a folder"
@@ -73,7 +75,7 @@ def _once(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str]
 
 
 def _watch(watcher: Watcher, folders: Sequence[WatchFolder], batch: Sequence[str]) -> NoReturn:
-    """Scan each folder when it is due; run a batch once nothing was added for the time that files settle."""
+    """Scan each folder when it is due; run a batch when nothing has been added for the settling time."""
     quiet_s = max(folder.settle_s for folder in folders)
     due = dict.fromkeys(range(len(folders)), 0.0)
     run_at = math.inf
@@ -103,7 +105,5 @@ def _run(command: Sequence[str]) -> int:
 
 def _was_put_off(code: int) -> bool:
     """Return whether a batch did nothing because another batch or a recording was in progress."""
-    from sessionscribe.batch import report  # noqa: PLC0415 -- of no use to the other commands
-
     last = next(report.newest_first(), None)
     return code == BUSY or (last is not None and last.status == "locked")

@@ -16,21 +16,21 @@ from typing import Any, NoReturn
 from sessionscribe.core.errors import UserError, complain, nearest
 
 BUSY = os.EX_TEMPFAIL
-"""The exit code where another run is at work in this folder, so that nothing was done."""
+"""The exit code if another run is active in this folder, so nothing was done."""
 SIGNALLED = 128
-"""What is added to the number of the signal that ended a run, as shells do it."""
+"""Added to a signal's number, this is the exit code of a run that the signal ended, as in shells."""
 FINISHED_TOO = ("summary", "detailed_summary", "dag", "d3dag", "rulegraph", "filegraph", "report")
-"""The options of Snakemake with which it shows the workflow as it is, finished work too."""
+"""Snakemake's options that show the whole workflow, including finished work."""
 SHOWS = (
     *FINISHED_TOO,
     *("dryrun", "list_rules", "list_target_rules", "list_untracked", "list_changes", "list_input_changes"),
     *("list_params_changes", "list_conda_envs", "lint", "unlock", "print_compilation"),
 )
-"""Those with which it shows something and makes nothing, as its parser names them."""
+"""Snakemake's options that only show something, as its parser names them."""
 OPTIONS_ALIKE = 0.75
-"""How near the name of an option must be to what was typed: there are many."""
+"""Minimum similarity of a suggested option: Snakemake has many."""
 TABLE = ("--quiet", "rules", "host", "reason")
-"""What leaves a plan's table of jobs, and nothing else."""
+"""Options that reduce a dry run's output to the table of jobs."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Request:
     """A request to Snakemake: arguments, settings, and whether it only shows something."""
 
     arguments: tuple[str, ...] = ()
-    pairs: tuple[str, ...] = ()  # the settings as they were given
+    pairs: tuple[str, ...] = ()  # KEY=VALUE, as given
     settings: Mapping[str, Any] = field(default_factory=dict)
     shows: bool = False
     targets: tuple[str, ...] = ()
@@ -48,11 +48,11 @@ def parse(arguments: Sequence[str], own: Sequence[str] = ()) -> Request:
     """Parse arguments with Snakemake's own parser; a dry run without other options shows only its table.
 
     Args:
-        arguments: what is for Snakemake.
-        own: options that are not, one of which may have been meant.
+        arguments: arguments for Snakemake.
+        own: the command's own options, which may have been meant.
 
     Raises:
-        UserError: it refuses these arguments.
+        UserError: Snakemake does not accept these arguments.
     """
     if not arguments:
         return Request()
@@ -83,10 +83,10 @@ def shows_finished(arguments: Sequence[str]) -> bool:
 def profile_of_another(arguments: Sequence[str], project: Path) -> str | None:
     """Return a warning if these arguments name a profile of another clone of this project.
 
-    A profile's name stands for a link in the user's configuration folder, and all clones share that.
+    Profile names are links in the user's configuration folder, which all clones share.
 
     Raises:
-        UserError: that profile is not the same as the one here.
+        UserError: the other clone's profile differs from the one here.
     """
     from snakemake.cli import get_argument_parser, get_profile_dir  # noqa: PLC0415 -- half a second
 
@@ -98,8 +98,8 @@ def profile_of_another(arguments: Sequence[str], project: Path) -> str | None:
         is_clone = folder.parent.name == "profiles" and (clone / "scripts/sessionscribe").is_dir()
         if not is_clone or clone == project.resolve():
             continue
-        what = f"the profile is that of another clone, {clone}"
-        hint = f"Use --profile {os.path.relpath(own)}, or let `make setup` here link the names to this clone"
+        what = f"the profile belongs to another clone, {clone}"
+        hint = f"Use --profile {os.path.relpath(own)}, or link the names to this clone with `make setup`"
         problem = UserError(what, where=f"--profile {name}", hint=hint)
         same = own / file.name
         if not same.is_file() or same.read_bytes() != file.read_bytes():
@@ -110,9 +110,9 @@ def profile_of_another(arguments: Sequence[str], project: Path) -> str | None:
 
 def _refuse(what: str, known: Sequence[str] = ()) -> NoReturn:
     option = what.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
-    hint = nearest(option, known, OPTIONS_ALIKE) or "`snakemake --help` lists what Snakemake takes"
+    hint = nearest(option, known, OPTIONS_ALIKE) or "`snakemake --help` lists Snakemake's options"
     if "onfig" in what:
-        hint = """Write it so, within quotes: --config 'chunk={target_s: 300}'"""
+        hint = "Write it in quotes: --config 'chunk={target_s: 300}'"
     raise UserError(what.rstrip("."), where="run", hint=hint)
 
 
@@ -121,26 +121,26 @@ def start(
 ) -> int:
     """Run Snakemake in this folder; return its exit code, ``BUSY``, or ``SIGNALLED`` plus a signal's number.
 
-    SIGINT and SIGTERM are passed on to it, and are not the end of this process: Snakemake cleans up.
+    SIGINT and SIGTERM are passed on to Snakemake, which cleans up; this process does not end until then.
 
     Args:
-        arguments: of Snakemake.
-        should_stop: once it says yes, jobs that run finish and none begins.
-        every_s: how often it is asked; None: never.
+        arguments: arguments for Snakemake.
+        should_stop: once it returns True, running jobs finish and no others start.
+        every_s: seconds between calls of ``should_stop``; None: never.
     """
     got: list[int] = []
     child: subprocess.Popen[bytes] | None = None
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         got.append(number)
-        # On a terminal Ctrl-C reaches the whole group by itself; SIGTERM lets Snakemake finish what runs.
+        # On a terminal Ctrl-C reaches the whole process group. SIGTERM would let running jobs finish.
         if child and (number != signal.SIGINT or not sys.stdin.isatty()):
             child.send_signal(signal.SIGINT)
 
-    # Before it starts: what a background shell has its children ignore would stay ignored.
+    # Handlers are set before the start: a child inherits signals that a background shell ignores.
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        sys.stdout.flush()  # what was said before comes before
+        sys.stdout.flush()
         command = [sys.executable, "-m", "snakemake_logger_plugin_sessionscribe", *arguments]
         child = subprocess.Popen(command)
         if got:
@@ -151,7 +151,7 @@ def start(
             signal.signal(number, handler)
     if code < 0 and not got:
         name = signal.Signals(-code).name
-        complain(f"Snakemake was killed ({name}). What is finished stays: run again to go on")
+        complain(f"Snakemake was killed ({name}). Finished work is kept: run again to continue")
     if code and got:
         return SIGNALLED + got[-1]
     return code if code >= 0 else SIGNALLED - code
@@ -163,5 +163,5 @@ def _wait(child: subprocess.Popen[bytes], should_stop: Callable[[], bool], every
             return child.wait(every_s)
         except subprocess.TimeoutExpired:
             if should_stop():
-                child.send_signal(signal.SIGTERM)  # Snakemake lets what runs finish
+                child.send_signal(signal.SIGTERM)  # Snakemake lets running jobs finish
                 every_s = None

@@ -1,6 +1,6 @@
 """From an edited copy of a transcript to corrections.
 
-``edited`` reads a copy of an export, ``rebase`` carries over one of an older export, ``comparison`` finds the
-differences, and ``edits`` makes lines of them, which ``context_windows`` lets be found again and
-``verification`` lays over the transcript to see that it reads as the copy does.
+``edited`` reads a copy, ``rebase`` transfers one of an older export to the present transcript, ``comparison``
+finds the differences, ``edits`` turns them into corrections, ``context_windows`` adds the surrounding words
+that locate each, and ``verification`` checks that the corrected transcript equals the copy.
 """

@@ -12,12 +12,12 @@ from sessionscribe.editing.edited import EditToken
 from sessionscribe.evaluation.diff import aligned
 from sessionscribe.stages.correct.apply import Item, Overlaid
 
-LEAST_COMMON = 0.5  # share of the words that a copy has to have in common with its transcript
+LEAST_COMMON = 0.5  # minimum share of words that a copy has in common with its transcript
 
 
 @dataclass(frozen=True)
 class Hunk:
-    """Items ``[start, stop)`` of the transcript for which the copy has other words: ``atoms``, by number."""
+    """Items ``[start, stop)`` of the transcript that the copy replaces with its tokens ``atoms``."""
 
     start: int
     stop: int
@@ -27,14 +27,15 @@ class Hunk:
 class Comparison:
     """The comparison of a copy with its transcript.
 
-    ``intact`` has, for the words that the copy has letter by letter, where their atoms are in the copy;
-    ``speakers`` the copy's speaker of each atom, filled up where it says nothing; ``solid`` which items of
-    the transcript the copy has as they are.
+    Attributes:
+        intact: for each word that the copy has unchanged, the range of its tokens in the copy.
+        speakers: the speaker of each of the copy's tokens; gaps are filled from the matching words.
+        solid: whether the copy has an item of the transcript unchanged.
 
     Args:
-        laid: the transcript with corrections.
-        copy: what the edited copy says.
-        order: its words by number in the order of the copy's format; None: in order.
+        laid: the corrected transcript.
+        copy: tokens of the edited copy.
+        order: numbers of the transcript's words in the order of the copy's format; None: as they are.
 
     Raises:
         UserError: they have too little in common.
@@ -78,7 +79,7 @@ class Comparison:
         return _filled(self.copy, spoken)
 
     def _is_solid(self, number: int, item: Item) -> bool:
-        """Return whether the copy has an item unchanged: all its words, one after the other."""
+        """Return whether the copy has all words of an item, one after the other."""
         if item.edit is None and not atoms(item.words[0].text):
             return True
         places = [self.intact.get(n, (-1, -2)) for n in range(self._first[number], self._first[number + 1])]
@@ -89,12 +90,12 @@ class Comparison:
         ]
 
     def speaker_of(self, number: int) -> str | None:
-        """Return the copy's speaker of a solid item of one word."""
+        """Return the copy's speaker of a one-word item that it has unchanged."""
         place = self.intact.get(self._first[number])
         return None if place is None else self.speakers[place[0]]
 
     def hunks(self) -> list[Hunk]:
-        """Return where the copy has other words, in the order of the transcript, without overlaps."""
+        """Return the differences in words, in the transcript's order, without overlaps."""
         found: list[Hunk] = []
         for hunk in sorted(map(self._wider, self._stretches()), key=lambda hunk: (hunk.start, hunk.stop)):
             if found and hunk.start < found[-1].stop:
@@ -118,10 +119,10 @@ class Comparison:
         yield from self._split(changed, tuple(range(at, len(self.copy))), before, len(self.words))
 
     def _split(self, changed: Sequence[int], new: tuple[int, ...], before: int, after: int) -> Iterator[Hunk]:
-        """Yield runs of changed words that are neighbours in the transcript, with the copy's words."""
+        """Yield runs of changed words that are adjacent in the transcript, with the copy's words."""
         if not changed:
             if new:
-                # In the order of subtitles, neighbours may lie apart in the transcript.
+                # Neighbours in subtitles may be apart in the transcript.
                 goes_with_next = before < 0 or (
                     after < len(self.words)
                     and self._line(after) == self.copy[new[0]].line != self._line(before)
@@ -146,7 +147,7 @@ class Comparison:
         return self.copy[self.intact[number][0]].line
 
     def _wider(self, hunk: Hunk) -> Hunk:
-        """Extend a hunk over words added earlier beside it: there is one addition at a place."""
+        """Extend a hunk over adjacent earlier additions: a place has at most one addition."""
         start, stop, new = hunk.start, hunk.stop, hunk.atoms
         while start and self._is_addition(start - 1):
             start -= 1
@@ -166,7 +167,7 @@ class Comparison:
 
 
 def _filled(copy: Sequence[EditToken], spoken: Sequence[str | None]) -> list[str | None]:
-    """Return the speaker of every atom: as written, else the matching word's, else a neighbour's."""
+    """Return each token's speaker: as written, else the matching word's, else a neighbour's in its line."""
     result: list[str | None] = []
     for _, group in groupby(range(len(copy)), key=lambda n: copy[n].line):
         own = [copy[n].speaker or spoken[n] for n in group]

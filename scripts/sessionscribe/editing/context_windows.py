@@ -1,4 +1,4 @@
-"""Rows of the corrections file, with as many surrounding words as it takes to find their place again."""
+"""Rows of the corrections file, with enough surrounding words to locate them again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sessionscribe.stages.correct.locate import WINDOW_S, Words
 from sessionscribe.stages.correct.places import BETWEEN, place
 from sessionscribe.stages.correct.table import Edit
 
-AROUND = 3  # words on either side, where they are enough
-LONG, SHOWN = 12, 5  # words: of a longer stretch of a speaker, only so many from either end are written down
+AROUND = 3  # words on either side; more only if these are ambiguous
+LONG, SHOWN = 12, 5  # of a speaker's passage longer than 12 words, 5 words of either end are stored
 
 
 def joined(texts: Sequence[str]) -> str:
-    """Join atoms to a text that has exactly these atoms."""
+    """Join tokens to a text that has exactly these tokens."""
     pieces = list(texts[:1])
     for left, right in pairwise(texts):
         apart = not (written_without_spaces(left[-1]) or written_without_spaces(right[0]))
@@ -25,14 +25,14 @@ def joined(texts: Sequence[str]) -> str:
 
 
 def of_words(words: Words, start: int, stop: int, now: Sequence[str], delay_s: float = 0.0) -> Edit:
-    """Return the edit that replaces the words ``[start, stop)`` (none: adds before ``start``) with ``now``.
+    """Return the edit that replaces the words ``[start, stop)`` with ``now`` (none: adds ``now``).
 
-    ``delay_s`` tells edits apart that add words at one place: the order of their times is theirs.
+    ``delay_s`` puts additions at the same place in order, by their times.
     """
     if start < stop:
         since, until = words.words[start].start, words.words[stop - 1].end
     else:
-        first = words.words[0].start if len(words) else 0.0  # maybe long after the recording begins
+        first = words.words[0].start if len(words) else 0.0
         since = until = words.words[start - 1].end if start else max(0.0, first - WINDOW_S)
     edit = Edit(
         "words",

@@ -1,6 +1,6 @@
 """Read an edited copy of an export: its words and speakers, in the order of the file.
 
-Its times are left aside: words keep theirs. What has no speaker in it says nothing about the speaker.
+Times in the copy are ignored. Text without a speaker leaves the speaker unchanged.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from sessionscribe.formats.scoring import NOBODY, field
 from sessionscribe.formats.tables import cell_text
 
 COLONS = (":", "：")
-"""What ends a speaker's label; the second one where Chinese and Japanese are written."""
-# A longer name MAXQDA takes for text. In French a space stands before the colon.
+"""What ends a speaker's label; the second one is used in Chinese and Japanese."""
+# MAXQDA does not accept longer names. French has a space before the colon.
 _LABEL = re.compile(r"([^\s:：](?:[^:：\n]{0,61}[^\s:：])?)\s*(?::(?:\s+|$)|：\s*)")
 _CLOCK = re.compile(r"[\[(]?(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d+)?[\])]?(?=\s|$)")
 _STYLE_IN_ASS = re.compile(r"\{[^}]*\}")
 _SUMMARY = re.compile(r"[\d:]+ · [\w-]+( · \d+ speakers?)?")
-# What stands for nobody, where a line has to have a speaker; one who is called so is not told from nobody.
+# What formats that require a speaker write if there is none.
 _NOBODY_IN = {"maxqda": "?", "stm": NOBODY, "json": NOBODY}
-_ENDS = "Worth a look"  # the heading below which an export lists flags
+_ENDS = "Worth a look"  # the heading above an export's list of flags
 
 
 @dataclass(frozen=True)
 class Line:
-    """What somebody says in one piece (a cue, a paragraph, a row); ``speaker`` as it is written."""
+    """A cue, a paragraph or a row; ``speaker`` as it is written."""
 
     text: str
     speaker: str | None = None
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True)
 class EditToken:
-    """A piece of text of the edited file; ``line`` is the number of its `Line`."""
+    """A token of the edited file; ``line`` is the number of its `Line`."""
 
     text: str
     speaker: str | None
@@ -56,7 +56,7 @@ def format_of(path: Path) -> str:
     """Return the format of a file, by its name.
 
     Raises:
-        UserError: of none that can be read.
+        UserError: this format cannot be read.
     """
     name = path.name.lower()
     endings = [known for known in FORMAT_OF if name.endswith(known)]
@@ -73,12 +73,12 @@ def read(
 
     Args:
         path: the file.
-        speakers: those of the transcript, to tell labels from text.
-        words: its words: one that ends with a colon is no label.
-        original: the `lines` of what the file is a copy of, to know new labels by.
+        speakers: the transcript's speakers, to tell labels from text.
+        words: the transcript's words; one that ends with a colon is no label.
+        original: the `lines` of the unedited export, to recognise new labels.
 
     Raises:
-        UserError: it is missing, broken, or of no known format.
+        UserError: it is missing, damaged, or of an unknown format.
     """
     kind, found = format_of(path), lines(path)
     if kind in LABELLED:
@@ -94,10 +94,10 @@ def read(
 
 
 def lines(path: Path) -> list[Line]:
-    """Return the lines of an export or of a copy; some formats have speaker labels in their text.
+    """Return the lines of an export or a copy. In `LABELLED` formats the text includes the speaker's label.
 
     Raises:
-        UserError: it is missing, broken, or of no known format.
+        UserError: it is missing, damaged, or of an unknown format.
     """
     kind = format_of(path)
     if not path.is_file():
@@ -112,7 +112,7 @@ def lines(path: Path) -> list[Line]:
 
 
 def _spellings(speakers: Iterable[str]) -> dict[str, str | None]:
-    """Return the speaker for each way in which exports write a name."""
+    """Return the speakers by all spellings that exports use."""
     found: dict[str, str | None] = {"?": None, NOBODY: None}
     for name in speakers:
         line = one_line(name)
@@ -125,18 +125,25 @@ def _spellings(speakers: Iterable[str]) -> dict[str, str | None]:
 def _labelled(
     lines: Sequence[Line], speakers: Collection[str], words: Collection[str], original: Sequence[Line]
 ) -> list[Line]:
-    """Return lines with the speaker's label, if they begin with one, taken out of their text.
+    """Return lines with the speaker's label, if there is one, moved out of their text.
 
-    A speaker of the transcript is one always; anything else before a colon that is no word of the transcript
-    (``Note: it rains`` may be a sentence) if most lines have a label, if it opens several lines, or if it
-    stands where the original has the label of another speaker.
+    A known speaker is always a label. Other text before a colon, unless it ends in a word of the transcript
+    (``Note: it rains`` may be a sentence), is a label if most lines have known labels, if it opens several
+    lines, or if the original has a label there.
     """
     known = sorted(filter(None, _spellings(speakers)), key=len, reverse=True)
     matches = [_LABEL.match(line.text) for line in lines]
     often = Counter(match[1] for match in matches if match)
     names = [_known_label(line, known) for line in lines]
     most = 2 * sum(name is not None for name in names) >= len(lines)
-    turns = _Turns(original, known, len(lines))
+    labelled = [_known_label(line, known) is not None for line in original]
+    spoken = {alike(shown(atom)) for text in words for atom in atoms(text)}
+
+    def is_expected(number: int, label: str) -> bool:
+        if not any(labelled):
+            return alike(shown(atoms(label)[-1])) not in spoken
+        return labelled[number] if len(lines) == len(labelled) else 2 * sum(labelled) >= len(labelled)
+
     found = []
     for number, (line, match, name) in enumerate(zip(lines, matches, names, strict=True)):
         if name is not None:
@@ -144,7 +151,7 @@ def _labelled(
         elif (
             match
             and f"{match[1]}:".split()[-1] not in words
-            and (most or often[match[1]] > 1 or turns.has(number, match[1], line.text[match.end() :]))
+            and (most or often[match[1]] > 1 or is_expected(number, match[1]))
         ):
             found.append(Line(line.text[match.end() :], match[1]))
         else:
@@ -156,50 +163,6 @@ def _known_label(line: Line, known: Iterable[str]) -> str | None:
     """Return the first known speaker whose label begins a line."""
     text = line.text
     return next((n for n in known if text.startswith(n) and text[len(n) :].lstrip()[:1] in COLONS), None)
-
-
-class _Turns:
-    """The places where the original has labels; a copy may have other labels there.
-
-    Args:
-        original: its lines.
-        known: the speakers, as they are written.
-        count: how many lines the copy has.
-    """
-
-    def __init__(self, original: Sequence[Line], known: Sequence[str], count: int) -> None:
-        labels = [_known_label(line, known) for line in original]
-        # In a transcript without speakers any line may get one.
-        self._has_label = [label is not None or not any(labels) for label in labels]
-        self._said = [
-            _alike(line.text[len(label or "") :]) for line, label in zip(original, labels, strict=True)
-        ]
-        self._same = count == len(original)
-        self._runs = {run for said in self._turns() for count in (1, 2) for run in _runs(said, count)}
-
-    def _turns(self) -> list[list[str]]:
-        return [said for said, labelled in zip(self._said, self._has_label, strict=True) if labelled]
-
-    def has(self, number: int, label: str, text: str) -> bool:
-        """Return whether the original has ``text``, of a line of the copy, after another label than this.
-
-        Where the copy has as many lines, it is in the line of that ``number``; else where its words are.
-        """
-        own, texts = _alike(label), _alike(text)
-        if self._same:
-            return self._has_label[number] and self._said[number][: len(own)] != own
-        runs = _runs(texts, 2 if len(texts) > 2 else 1)
-        spoken = (*own[-1:], *texts[:1]) in self._runs
-        return not spoken and 2 * sum(run in self._runs for run in runs) >= max(1, len(runs))
-
-
-def _alike(text: str) -> list[str]:
-    """Return the words of a text as they are compared."""
-    return [alike(shown(atom)) for atom in atoms(text) if atom not in COLONS]
-
-
-def _runs(texts: Sequence[str], count: int) -> list[tuple[str, ...]]:
-    return [tuple(texts[n : n + count]) for n in range(len(texts) - count + 1)]
 
 
 def _text(path: Path) -> str:
@@ -247,14 +210,14 @@ def _docx(path: Path) -> list[Line]:
     data = io.BytesIO(path.read_bytes())
     try:
         found = [(_plain(p.text), str(p.style and p.style.name)) for p in docx.Document(data).paragraphs]
-    except Exception as error:  # of damage, whatever zipfile, zlib, struct, lxml and python-docx meet first
+    except Exception as error:  # whichever of zipfile, zlib, struct, lxml and python-docx notices the damage
         raise UserError("is not a Word document, or damaged", where=path, hint="Save it as .docx") from error
     headings = {text for text, style in found if style.startswith("Heading")}
     return list(_paragraphs([text for text, _ in found], heading=headings.__contains__))
 
 
 def _paragraphs(texts: Iterable[str], heading: Callable[[str], bool]) -> Iterator[Line]:
-    """Yield what is said: from the first paragraph with a time on, up to the list of flags."""
+    """Yield the transcript's paragraphs: from the first one with a time to the list of flags."""
     begun = False
     for text in texts:
         if begun and heading(text) and text.lstrip("# ") == _ENDS:
@@ -308,4 +271,4 @@ READERS: dict[str, Callable[[Path], list[Line]]] = {
     "aud": _labels,
 }
 FORMAT_OF = {f".{ending(kind)}": kind for kind in READERS} | {".seglst": "json"}
-"""The format of a file by the end of its name; of several the longest counts."""
+"""Formats by file extension; the longest that matches counts."""

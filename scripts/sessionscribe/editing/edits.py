@@ -1,7 +1,7 @@
 """From an edited copy of a transcript to rows of the corrections file, as few and as small as possible.
 
-The copy is compared with the transcript as it is shown, with the corrections so far. Those that the copy
-leaves as they are stay; where it has something else, a line gives way to one that says that.
+The copy is compared with the corrected transcript. Corrections that the copy contains stay; others are
+replaced.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from sessionscribe.stages.correct.names import LABEL
 from sessionscribe.stages.correct.places import is_general, place
 from sessionscribe.stages.correct.table import Edit
 
-APART_S = 0.001  # between the times of lines that add words at one place
+APART_S = 0.001  # between the times of rows that add words at the same place
 
 
 @dataclass(frozen=True)
 class Signed:
-    """Who made the edits, when, and why: columns of each new line."""
+    """The author, date and note of new rows."""
 
     author: str = ""
     date: str = ""
@@ -41,7 +41,7 @@ class Signed:
 
 @dataclass(frozen=True)
 class Made:
-    """All rows of the new file, those that are new, and old ones that were replaced."""
+    """All rows of the new file, the new ones among them, and the replaced ones."""
 
     edits: list[Edit]
     new: list[Edit]
@@ -61,16 +61,16 @@ def make(
     """Return the corrections that turn a transcript into an edited copy.
 
     Args:
-        transcript: as the machine made it, by labels.
-        names: of labels.
-        edits: the corrections so far.
-        copy: what the edited copy says.
-        order: the words of the corrected transcript, by number, in the order of the copy's format.
-        signed: columns of new lines.
-        laid: the transcript with the corrections so far, where it is at hand.
+        transcript: the machine's transcript, with speaker labels.
+        names: names of labels.
+        edits: the present corrections.
+        copy: tokens of the edited copy.
+        order: numbers of the corrected transcript's words in the order of the copy's format.
+        signed: columns of new rows.
+        laid: the transcript with the present corrections, if known.
 
     Raises:
-        UserError: the copy has too little in common with the transcript, or asks for what no lines can say.
+        UserError: the copy has too little in common with the transcript, or corrections cannot express it.
     """
     given = signed or Signed()
     laid = laid or overlay(transcript, names, edits)
@@ -85,30 +85,27 @@ def make(
     if renamed != parted or called != list(copy):
         compared = Comparison(laid, called, order)
     changes = _Changes(laid, renamed, compared)
-    made = [_again(laid.words, edit, edits) or given.put_on(edit) for edit in changes.made()]
+    made = [_unchanged(laid.words, edit, edits) or given.put_on(edit) for edit in changes.made()]
     result = [edit for number, edit in enumerate(renamed) if number not in changes.gone]
     result = [edit if edit in edits else given.put_on(edit) for edit in result] + made
     verification.check(laid, overlay(transcript, names, result), called, order)
     return Made(result, [e for e in result if e not in edits], [e for e in edits if e not in result])
 
 
-def _again(words: Words, edit: Edit, edits: Sequence[Edit]) -> Edit | None:
-    """Return the old row, with its author, that made the same edit at the same place."""
+def _unchanged(words: Words, edit: Edit, edits: Sequence[Edit]) -> Edit | None:
+    """Return the old row that makes the same edit at the same place, if there is one."""
 
     def bare(edit: Edit) -> Edit:
         return replace(edit, before="", after="", note="", author="", date="")
 
-    # Among words of no length, two places may have one time: what is around them tells them apart.
+    # Two places may have the same time if words have no length.
     same = [old for old in edits if bare(old) == bare(edit)]
     wanted = [found.ranges for found in place(words, [edit])] if same else []
     return next((old for old in same if [found.ranges for found in place(words, [old])] == wanted), None)
 
 
 def _parted(laid: Overlaid, edits: Sequence[Edit], speakers: Collection[str | None]) -> list[Edit]:
-    """Return the edits without names for which the copy has the label again.
-
-    Of two speakers who were made one, it tells them apart; of one, it does not have the name any more.
-    """
+    """Return the edits without names that the copy has reverted to labels."""
     called = Counter(laid.names.final.values())
     return [
         edit
@@ -125,7 +122,7 @@ def _parted(laid: Overlaid, edits: Sequence[Edit], speakers: Collection[str | No
 def _renamed(
     transcript: Transcript, laid: Overlaid, edits: Sequence[Edit], compared: Comparison
 ) -> list[Edit]:
-    """Return the edits, with names for speakers who have another name throughout the copy."""
+    """Return the edits, plus names for speakers who are renamed throughout the copy."""
     called: dict[str, Counter[str]] = defaultdict(Counter)
     for number, (first, _) in compared.intact.items():
         old, new = compared.words[number].speaker, compared.speakers[first]
@@ -134,7 +131,7 @@ def _renamed(
     result = list(edits)
     for old, counts in called.items():
         new = counts.most_common(1)[0][0]
-        # Who has a name, and all of whose words are another's, keeps it: that is no new name.
+        # If all words of a named speaker went to another speaker, that is no new name.
         if old in compared.speakers or (new in called and not LABEL.fullmatch(old)):
             continue
         for label, name in laid.names.final.items():
@@ -146,7 +143,7 @@ def _renamed(
 def _with_name(
     transcript: Transcript, laid: Overlaid, edits: Sequence[Edit], label: str, new: str
 ) -> list[Edit]:
-    """Return the edits with a name for a label, in place of the one that it has."""
+    """Return the edits with a new name for a label."""
     given, old = laid.names.given[label], laid.names.final[label]
     own = [part.words for part in transcript.segments if part.speaker == label and part.words]
     spans = [(words[0].start, max(words[0].start, words[-1].end)) for words in own]
@@ -169,14 +166,14 @@ class _Changes:
         self.laid, self.edits, self.compared = laid, edits, compared
         self.words = laid.words
         self.gone: set[int] = set()
-        # What is said of them everywhere holds again where a line gives way.
+        # Where a row is replaced, rows without a time (replace everywhere) apply again.
         self._general = {
             n
             for edit in filter(is_general, edits)
             for start, stop in laid.words.all_of([alike(atom) for atom in atoms(edit.was)])
             for n in range(start, stop)
         }
-        # Who says each word of the transcript, by the copy; None where it has no say.
+        # The copy's speaker of each word of the transcript; None: not stated.
         self.targets: list[str | None] = [None] * len(laid.words)
         self._added: list[tuple[int, list[tuple[str | None, list[str]]]]] = []
 
@@ -216,7 +213,7 @@ class _Changes:
             return []
         if not runs:
             return [context_windows.of_words(self.words, start, stop, [])]
-        # One speaker has the words that were there; what others say before and after is added.
+        # The main speaker's words replace the old ones; what others say before and after is added.
         main = max(range(len(runs)), key=lambda n: len(runs[n][1]))
         self.targets[start:stop] = [runs[main][0]] * (stop - start)
         self._added += [(start, runs[:main]), (stop, runs[main + 1 :])]
@@ -226,14 +223,14 @@ class _Changes:
         )
 
     def _begins(self, new: Sequence[tuple[str, str | None]], place: int, *, at_end: bool = False) -> bool:
-        """Return whether new text begins (or ends) with a word of the transcript, as one speaker's."""
+        """Return whether new text begins (or ends) with a word of the transcript, all of one speaker."""
         own = self.words.text(place, place + 1)
         part = new[-len(own) :] if at_end else new[: len(own)]
         texts = [shown(text) for text, _ in part]
         return bool(own) and texts == [shown(text) for text in own] and len({who for _, who in part}) == 1
 
     def _of_speakers(self) -> tuple[list[Edit], list[str | None]]:
-        """Return edits of speakers, and who says each word with them."""
+        """Return edits of speakers, and each word's speaker after them."""
         current, placed = self.laid.speakers, self.laid.placed
         for number, found in enumerate(placed):
             if found.edit.edit == "speaker" and found.state == "applied":
@@ -242,7 +239,7 @@ class _Changes:
                     self.gone.add(number)
         staying = [found for n, found in enumerate(placed) if n not in self.gone]
         kept = speakers_with(self.words, staying)
-        # A new stretch goes on over words that are left out, but not into a stretch that stays.
+        # A new passage may continue over deleted words, but not into a passage that stays.
         taken = {
             n
             for found in staying
@@ -279,7 +276,7 @@ class _Changes:
         return made
 
     def _of_neighbours(self, spoken: Sequence[str | None]) -> Iterator[Edit]:
-        """Yield additions again, with a speaker, if the speaker of the word beside them has changed."""
+        """Yield earlier additions, now with a speaker, if the speaker of the word before them has changed."""
         for item in self.laid.items:
             if item.edit is None or item.edit in self.gone or item.start < item.stop or not item.words:
                 continue

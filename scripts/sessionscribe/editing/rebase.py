@@ -15,15 +15,14 @@ from sessionscribe.stages.correct.table import Edit
 def rebased(
     base: Sequence[EditToken], copy: Sequence[EditToken], transcript: Transcript
 ) -> tuple[list[EditToken], list[Edit]]:
-    """Return the copy as if made from the present transcript, and the changes without a place in it.
+    """Return the copy as if made from the present transcript, and the changes that have no place in it.
 
-    A change of words finds its place where the transcript has the same words as the export, and on either
-    side of them; a change of speaker where it has the word.
+    Changed words must have the same words, and the same neighbours, in the present transcript.
 
     Args:
-        base: the export as it was.
-        copy: the same after a person changed it.
-        transcript: what is shown now.
+        base: tokens of the old export.
+        copy: tokens of its edited copy.
+        transcript: the present transcript.
     """
     own = [
         (EditToken(text, word.speaker, number), word.start)
@@ -59,7 +58,7 @@ def rebased(
 
 
 def _pairs(base: Sequence[EditToken], now: Sequence[EditToken]) -> dict[int, int]:
-    """Return for each atom of the export where the transcript has it."""
+    """Return the numbers of tokens of the transcript by those of the same tokens of the export."""
     codes, _ = aligned([alike(shown(x.text)) for x in base], [alike(shown(x.text)) for x in now])
     return {i: j for equal, a, b in codes if equal for i, j in zip(a, b, strict=True)}
 

@@ -18,7 +18,7 @@ from sessionscribe.stages.correct.correct import lay_over
 
 @dataclass(frozen=True)
 class Shown:
-    """A transcript with speaker labels, their names, and its corrections file (which may be missing)."""
+    """A transcript with speaker labels, their names, and its corrections file (which may not exist)."""
 
     transcript: Transcript
     names: dict[str, str]
@@ -26,30 +26,30 @@ class Shown:
 
     @classmethod
     def of(cls, session: str, config: Config, root: Path, plan: Callable[[], Plan] | None = None) -> Shown:
-        """Return that of a session.
+        """Read a session.
 
         Args:
             session: its name.
             config: the settings.
             root: the project's folder.
-            plan: returns a plan that has the session; by default one is made.
+            plan: returns a plan that contains the session; by default a new one.
 
         Raises:
-            UserError: it has not been transcribed yet.
+            UserError: the session has not been transcribed yet.
         """
         path = root / f"results/diarize/{session}.json"
         if not path.is_file():
             hint = f"Make it first: sessionscribe run --session {session}"
             raise UserError("there is no transcript yet", where=session, hint=hint)
         planned = plan() if plan else Plan(config.model_copy(update={"sessions": (session,)}), root)
-        # Only where anybody may be named: an older file may lie there.
+        # Ask the plan: a file of earlier settings may be left.
         files = [root / step.outputs[0] for step in planned.sessions[session].of("name_speakers")]
         named = [Names.read(file).by_label() for file in files if file.is_file()]
         names = {**config.export.names, **(named[0] if named else {})}
         return cls(Transcript.read(path), names, table.path_of(session, root))
 
     def laid(self) -> Overlaid:
-        """Return it with its corrections.
+        """Return the transcript with its corrections.
 
         Raises:
             UserError: the corrections file cannot be understood.

@@ -14,7 +14,7 @@ from sessionscribe.editing.edited import EditToken
 from sessionscribe.stages.correct.apply import Overlaid
 
 AROUND = 3  # words that a message shows on either side
-_HINT = "Nothing was noted. Give that line by hand (docs/usage.md, Correct a transcript)"
+_HINT = "Nothing was recorded. Add that row by hand (docs/usage.md, Correct a transcript)"
 Said = tuple[str, str | None]
 
 
@@ -22,19 +22,19 @@ def check(before: Overlaid, after: Overlaid, copy: Sequence[EditToken], order: S
     """Compare a corrected transcript with the edited copy.
 
     Args:
-        before: the transcript that the copy was made of.
+        before: the transcript that the copy was made from.
         after: the transcript with the new corrections.
-        copy: what the edited copy says.
-        order: the words of ``before``, by number, in the order of the copy's format; None: in order.
+        copy: tokens of the edited copy.
+        order: numbers of the words of ``before`` in the order of the copy's format; None: as they are.
 
     Raises:
-        UserError: it reads otherwise, or somebody else says it.
+        UserError: words or speakers differ.
     """
     wanted = [(shown(atom.text), atom.speaker) for atom in copy]
     if order is None:
         _in_order(after, wanted)
         return
-    # The order of those who talk at once depends on who they are: what counts is that all of it is there.
+    # The order of overlapping speech depends on its speakers, so only the content is compared.
     known = set(order)
     wanted += [said for n, word in enumerate(_words(before)) if n not in known for said in _said(word)]
     found = [said for word in _words(after) for said in _said(word)]
@@ -42,7 +42,7 @@ def check(before: Overlaid, after: Overlaid, copy: Sequence[EditToken], order: S
     differ.subtract(Counter(text for text, _ in found))
     other = Counter(said for said in wanted if said[1]) - Counter(found)
     for text in [*(text for text, count in differ.items() if count), *(text for text, _ in other)]:
-        raise _problem(after, f"`{visible(text)}` cannot be noted as it is in the copy")
+        raise _problem(after, f"`{visible(text)}` cannot be recorded as it is in the copy")
 
 
 def _in_order(after: Overlaid, wanted: Sequence[Said]) -> None:
@@ -54,7 +54,7 @@ def _in_order(after: Overlaid, wanted: Sequence[Said]) -> None:
         near = slice(max(0, number - AROUND), number + AROUND + 1)
         reads, asked = (" ".join(text for text, _ in side[near]) for side in ([s for s, _ in found], wanted))
         when = exact_clock(found[min(number, len(found) - 1)][1]) if found else exact_clock(0.0)
-        what = f"`{visible(asked)}` at {when} cannot be noted"
+        what = f"`{visible(asked)}` at {when} cannot be recorded"
         if same:
             raise _problem(after, f"{what} as {visible(want[1] or '')}'s")
         raise _problem(after, f"{what}: it would read `{visible(reads)}`")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sessionscribe.artifacts.base import Part
@@ -185,12 +185,12 @@ def failed(root: Path, plan: SessionPlan) -> list[Failed]:
 def table(rows: Iterable[SessionStatus]) -> str:
     """Return the status table as text: a line per session, then failures and flags."""
     rows = list(rows)
-    header = ("session", "layout", "hours", "stage", "chunks", "gaps", "flags", "audit", "status")
+    header = ("session", "layout", "length", "stage", "chunks", "gaps", "flags", "audit", "status")
     cells: list[tuple[str, ...]] = [
         (
             row.session,
             row.layout,
-            f"{row.hours:.2f}",
+            str(timedelta(seconds=round(3600 * row.hours))),
             row.stage,
             f"{row.chunks_done}/{row.chunks}",
             str(row.gaps or "-"),

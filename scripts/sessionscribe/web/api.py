@@ -1,4 +1,4 @@
-"""What pages and programs ask for: JSON, sound, pictures, events."""
+"""The API for pages and programs: JSON, audio, pictures, events."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ AUDIO = {".flac": "audio/flac", ".m4a": "audio/mp4"}
 
 
 def audio(request: Request) -> Response:
-    """Return the audio of a session; browsers ask for ranges of it."""
+    """Return the audio of a session; browsers request ranges."""
     site = site_of(request)
     file = sound.audio(site.session(request), site.root)
     return FileResponse(file, media_type=AUDIO[file.suffix])
 
 
 def peaks(request: Request) -> Response:
-    """Return the waveform: one byte for each twentieth of a second."""
+    """Return the waveform: 20 bytes per second."""
     site = site_of(request)
     return Response(sound.peaks(site.session(request), site.root), media_type="application/octet-stream")
 
@@ -56,7 +56,7 @@ def picture(request: Request) -> Response:
 
 
 async def edit(request: Request) -> Response:
-    """Change a transcript, and return what changed on its page."""
+    """Change a transcript and return the changes of its page."""
     return await run_in_threadpool(_edit, request, await asked(request, Changes))
 
 
@@ -102,7 +102,7 @@ def search(request: Request) -> Response:
 
 
 def cost(request: Request) -> Response:
-    """Return the cost of other machines, by day, month, runner or session."""
+    """Return the cost of remote machines, by day, month, runner or session."""
     used = history.used(site_of(request).root, request.query_params.get("by", "day"))
     return JSONResponse({name: vars(total) for name, total in used.items()})
 
@@ -126,7 +126,7 @@ def pending(request: Request) -> Response:
 
 
 class Start(BaseModel):
-    """Sessions to make (none: all), or only their exports."""
+    """Sessions to run (empty: all); ``exports``: only write their exports."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -135,7 +135,7 @@ class Start(BaseModel):
 
 
 def running(request: Request) -> Response:
-    """Return the run that was started here, if it is in progress."""
+    """Return the active run, if it was started here."""
     runs = site_of(request).runs
     return JSONResponse({"line": runs.last_line()} if runs.current() else None)
 
@@ -158,23 +158,23 @@ def scan(request: Request) -> Response:
 
 def _started(started: bool) -> Response:
     if not started:
-        raise HTTPException(409, "Another run is at work.")
+        raise HTTPException(409, "Another run is active.")
     return JSONResponse({"started": True}, 202)
 
 
 def stop(request: Request) -> Response:
     """Stop the run in progress."""
     if not site_of(request).runs.stop():
-        raise HTTPException(409, "No run is at work.")
+        raise HTTPException(409, "No run is active.")
     return JSONResponse({"stopped": True}, 202)
 
 
-# For programs, and for pages that stay up to date.
+# For monitoring, and for live updates of pages.
 
 
 def metrics(request: Request) -> Response:
-    """Return metrics for Prometheus, which has to send the token."""
-    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 -- few need it
+    """Return metrics for Prometheus, which must send the token."""
+    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest  # noqa: PLC0415 -- rarely needed
 
     archive = site_of(request).archive
     statuses = Counter(row.status for row in archive.statuses())
@@ -183,7 +183,7 @@ def metrics(request: Request) -> Response:
 
 
 async def health(_: Request) -> Response:
-    """Say that the server is there."""
+    """Confirm that the server is running."""
     return PlainTextResponse("ok")
 
 
@@ -219,7 +219,7 @@ async def _events(request: Request) -> AsyncIterator[str]:
 def _state(site: Site) -> str:
     try:
         state = site.archive.signature()
-    except UserError as error:  # settings that cannot be read: pages say so
+    except UserError as error:  # such as unreadable settings, which pages report
         state = str(error)
     return json.dumps({"state": state, "line": site.runs.state(), "last": site.runs.last_line()})
 

@@ -1,4 +1,4 @@
-"""The project as pages see it: its plan, cached until a file changes, and a few transcripts."""
+"""The project behind the pages: its plan, cached until a file changes, and the latest transcripts."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sessionscribe.planning.status import SessionStatus
 from sessionscribe.stages.correct.apply import Overlaid
 
 KEPT = 3
-"""Transcripts kept in memory: four hours take 100 MB."""
+"""Transcripts to keep in memory; one of four hours takes 100 MB."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A transcript as it is shown; ``base`` identifies the content of its corrections file."""
+    """A transcript as it is shown; ``base`` is a hash of its corrections file."""
 
     session: Shown
     laid: Overlaid
@@ -46,11 +46,11 @@ class Page:
 
 
 class Archive:
-    """All sessions of a project. Several threads may ask at once; one of them looks.
+    """All sessions of a project; safe to use from several threads.
 
     Args:
-        load: returns the settings, as they are now.
-        files: those that the settings are read from.
+        load: reads the settings.
+        files: the settings files.
         root: the project's folder, which is the working directory.
     """
 
@@ -103,8 +103,8 @@ class Archive:
             return self._statuses
 
     def session(self, name: str) -> SessionPlan | None:
-        """Return the steps of a session, of a plan that may be old; None if the manifest lacks it."""
-        # A plan of thousands takes seconds: an edit does not wait for it, unless the manifest has changed.
+        """Return the steps of a session, possibly of an outdated plan; None if it is not in the manifest."""
+        # Planning thousands of sessions takes seconds: an edit waits only if the manifest has changed.
         is_known = self._plan and self._seen[:1] == (_stat(self.root / self.config.manifest),)
         known = self._plan.sessions.get(name) if self._plan and is_known else None
         return known or self.plan().sessions.get(name)
@@ -122,12 +122,12 @@ class Archive:
         return [name for name, found in days.items() if any(since <= day <= until for day in found)]
 
     def pending(self) -> PendingJobs:
-        """Return the work to do, in the order of a batch."""
+        """Return pending work in the order of a batch."""
         last = next(reports.newest_first(self.root), None)
         return pending_jobs(self.plan(), last.failures if last else (), self.config.batch)
 
     def page(self, name: str) -> Page:
-        """Return the transcript of a session that the manifest has.
+        """Return the transcript of a session in the manifest.
 
         Raises:
             UserError: it has not been transcribed, or its corrections file cannot be understood.
@@ -136,7 +136,7 @@ class Archive:
             made = tuple(_stat(self.root / f"results/{stage}/{name}.json") for stage in ("diarize", "name"))
             seen = (*made, *self.config.export.names.items())
             kept = self._pages.get(name)
-            if kept is None or kept[0] != seen:  # to read four hours takes a second
+            if kept is None or kept[0] != seen:  # reading a transcript of four hours takes a second
                 kept = (seen, Shown.of(name, self.config, self.root, self.plan), None)
             shown = kept[1]
             base = base_of(shown.corrections)

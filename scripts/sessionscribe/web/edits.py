@@ -23,12 +23,12 @@ TEXT_LENGTH = 10_000
 
 
 class Change(BaseModel):
-    """One change of what is shown; words are numbered from 0, ``last`` is the last of them.
+    """One change of the words ``first`` to ``last`` (counted from 0, inclusive) or of the whole session.
 
-    - ``words``: the words are to be ``text``; where that is empty, they go.
-    - ``speaker``: they are said by ``text``.
-    - ``name``: the speaker ``was`` is called ``text``, wherever.
-    - ``everywhere``: the words ``was`` are ``text``, wherever.
+    - ``words``: replace the words with ``text``; delete them if that is empty.
+    - ``speaker``: give the words to the speaker ``text``.
+    - ``name``: rename the speaker ``was`` to ``text`` in the whole session.
+    - ``everywhere``: replace the words ``was`` with ``text`` in the whole session.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -41,7 +41,7 @@ class Change(BaseModel):
 
 
 class Changes(BaseModel):
-    """A request to change the transcript with the corrections ``base``, or to undo the last change."""
+    """A request to change the transcript whose corrections have the hash ``base``, or to undo a change."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,7 +51,7 @@ class Changes(BaseModel):
 
 
 class ConflictError(Exception):
-    """Somebody else has changed the corrections; ``page`` is the present state."""
+    """The corrections were changed by somebody else; ``page`` is their present state."""
 
     def __init__(self, page: Page) -> None:
         super().__init__("changed meanwhile")
@@ -59,7 +59,7 @@ class ConflictError(Exception):
 
 
 class Editor:
-    """Writes corrections, and undoes what it wrote."""
+    """Writes corrections, and undoes its own changes."""
 
     def __init__(self, archive: Archive, author: str = "") -> None:
         self.archive, self.author = archive, author
@@ -69,8 +69,8 @@ class Editor:
         """Change a session or undo the last change; return its page before and after.
 
         Raises:
-            ConflictError: the corrections are not those that the browser knows.
-            UserError: a change cannot be made.
+            ConflictError: the corrections are not those that the browser has seen.
+            UserError: a change is impossible.
         """
         with manifest.locked(table.path_of(name, self.archive.root)):
             page = self.archive.page(name)
@@ -80,7 +80,7 @@ class Editor:
             known = table.read(path)
             if asked.undo:
                 if not self.can_undo(name, page.base):
-                    raise UserError("there is nothing to take back", where=name, hint="Edit it by hand")
+                    raise UserError("there is nothing to undo", where=name, hint="Edit it by hand")
                 _, before = self._before[name].pop()
                 table.write(path, before)
                 return page, self.archive.page(name)
@@ -90,7 +90,7 @@ class Editor:
             return page, self.archive.page(name)
 
     def can_undo(self, name: str, base: str) -> bool:
-        """Return whether the last change of a session can be undone: nobody has made another since."""
+        """Return whether the last change of a session can be undone, as nobody has changed it since."""
         made = self._before.get(name, [])
         return bool(made) and made[-1][0] == base
 
@@ -116,9 +116,9 @@ class Editor:
 
 
 def _simple(laid: Overlaid, known: list[Edit], change: Change) -> tuple[Edit, list[Edit]] | None:
-    """Return the row for a change of one word, and the other rows; None if it takes a comparison.
+    """Return the row for a change of one word, and the other rows; None if this takes a comparison.
 
-    The word is as it was heard, or of a line for this place alone. Comparing four hours takes seconds.
+    This serves words that are uncorrected or corrected only here: comparing four hours takes seconds.
     """
     places = [(item, at) for item in laid.items for at in range(len(item.words))]
     is_one_word = change.op == "words" and change.first == change.last < len(places)
@@ -138,10 +138,10 @@ def _simple(laid: Overlaid, known: list[Edit], change: Change) -> tuple[Edit, li
 
 
 def _copy(laid: Overlaid, changes: list[Change]) -> list[EditToken]:
-    """Return the text of an edited copy with these changes.
+    """Return tokens of an edited copy with these changes.
 
     Raises:
-        UserError: a change is about words that there are not.
+        UserError: a change refers to words that do not exist.
     """
     words = [(word.text, word.speaker) for item in laid.items for word in item.words]
     said: list[tuple[str, str | None]] = list(words)

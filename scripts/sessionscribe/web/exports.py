@@ -1,4 +1,4 @@
-"""Rewrite the exports of sessions edited in the browser, some time after the last edit."""
+"""Rewrite the exports of sessions edited in the browser, half a minute after the last edit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ AFTER_S = 30.0
 
 
 class Exports:
-    """The sessions whose exports have to be rewritten.
-
-    Args:
-        archive: the project.
-        runs: starts the run that writes them.
-    """
+    """The sessions whose exports must be rewritten, and the runs that do so."""
 
     def __init__(self, archive: Archive, runs: Runs) -> None:
         self._archive, self._runs = archive, runs
@@ -32,9 +27,9 @@ class Exports:
         self._edited[session] = time.monotonic()
 
     def write(self, edited_before: float = math.inf) -> None:
-        """Rewrite the exports of sessions last edited before a moment, unless a run is in progress.
+        """Rewrite the exports of sessions last edited before a time, unless a run is active.
 
-        Where a model has to work first, they follow with the next run.
+        Sessions that need a model first are left to the next run.
         """
         edited = {name: time_s for name, time_s in self._edited.copy().items() if time_s <= edited_before}
         plans = self._archive.plan().sessions if edited else {}
@@ -51,6 +46,6 @@ class Exports:
             await asyncio.sleep(1)
             try:
                 await to_thread.run_sync(self.write, time.monotonic() - AFTER_S)
-            except Exception as error:  # such as a full disk: the next second is another try
+            except Exception as error:  # such as a full disk; try again later
                 complain(describe(error, "results/export"))
                 await asyncio.sleep(AFTER_S)

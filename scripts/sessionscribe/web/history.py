@@ -1,4 +1,4 @@
-"""Failures, batches, and the cost of other machines."""
+"""Failures, batches, and the cost of remote machines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAIL_LINES = 15
 
 @dataclass(frozen=True)
 class Failure:
-    """An error message, the sessions that have it, and the end of the job's log."""
+    """An error message, its sessions, and the end of the job's log."""
 
     message: str
     sessions: list[str]
@@ -31,7 +31,7 @@ class Failure:
 
 
 def failures(archive: Archive) -> list[Failure]:
-    """Return failures that are not resolved; one that many sessions share is listed once."""
+    """Return unresolved failures; one that several sessions share is listed once."""
     found: dict[Failed, list[str]] = {}
     sessions = archive.plan().sessions
     for row in archive.statuses():
@@ -43,7 +43,7 @@ def failures(archive: Archive) -> list[Failure]:
 
 
 def _tail(root: Path, log: str) -> str:
-    """Return the last lines of a log of the project; "" if there is none."""
+    """Return the last lines of a log below `logs/`; "" if there is none."""
     path = (root / log).resolve()
     if not log or not path.is_relative_to((root / "logs").resolve()):
         return ""
@@ -51,14 +51,14 @@ def _tail(root: Path, log: str) -> str:
 
 
 def batches(root: Path, month: str) -> tuple[list[BatchReport], list[str]]:
-    """Return the reports of a month (without any: of the last month), and all months with reports."""
+    """Return the reports of a month (default: the latest), and all months with reports."""
     months = reports.months(root)
     chosen = month if month in months else next(iter(months), "")
     return (reports.of_month(chosen, root) if chosen else []), months
 
 
 def used(root: Path, by: str) -> dict[str, Sum]:
-    """Return the use of other machines by day or month (UTC, of their end), runner or session."""
+    """Return the use of remote machines by day or month (of their end, UTC), runner or session."""
     records, prices = read_usage(root / USAGE_LOG), costs.known_prices(root / costs.PRICES)
     if by in ("runner", "session"):
         runners, sessions = costs.sum_up(records, prices)

@@ -1,8 +1,9 @@
-"""The pages. Those that read files are plain functions, which Starlette runs in a thread."""
+"""The pages. Starlette runs plain functions, which may read files, in a thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,12 @@ def _everywhere(request: Request) -> dict[str, Any]:
     }
 
 
+def _duration(hours: float) -> str:
+    return str(timedelta(seconds=round(3600 * hours)))
+
+
 _environment = environment(Path(__file__).parent / "templates", Path(diff_report.__file__).parent)
-_environment.filters |= {"counted": counted, "money": costs.money}
+_environment.filters |= {"counted": counted, "money": costs.money, "duration": _duration}
 _templates = Jinja2Templates(env=_environment, context_processors=[_everywhere])
 page = _templates.TemplateResponse
 
@@ -49,12 +54,12 @@ COLUMNS: dict[str, Callable[[SessionStatus, Mapping[str, float]], Any]] = {
     "session": lambda row, _: row.session,
     "status": lambda row, _: row.status,
     "audit": lambda row, _: row.audit,
-    "hours": lambda row, _: -row.hours,
+    "length": lambda row, _: -row.hours,
     "chunks": lambda row, _: -row.chunks,
     "cost": lambda row, cost: -sum(cost.values()),
     "flags": lambda row, _: (-len(row.failures), -len(row.flags)),
 }
-"""The columns of the table of sessions, and the order of its rows by each."""
+"""The columns of the table of sessions, with their sort keys."""
 
 
 def sessions(request: Request) -> Response:
@@ -75,7 +80,7 @@ def sessions(request: Request) -> Response:
 
 
 def session(request: Request) -> Response:
-    """Show a transcript, to read, hear and correct."""
+    """Show a transcript, to read, listen and correct."""
     site = site_of(request)
     name = site.session(request)
     shown = site.archive.page(name)
@@ -96,7 +101,7 @@ def session(request: Request) -> Response:
 
 
 def text(paragraphs: Sequence[ShownParagraph]) -> str:
-    """Return paragraphs as HTML of a session's page."""
+    """Return paragraphs as HTML."""
     return _environment.get_template("paragraphs.html").render(
         view={"paragraphs": paragraphs}, read_only=False
     )
@@ -128,7 +133,7 @@ def search(request: Request) -> Response:
 
 
 def find(request: Request) -> Found:
-    """Return the hits of the search in an address."""
+    """Return the hits of the search in a request's query."""
     site, given = site_of(request), request.query_params
     since, until = given.get("from", ""), given.get("until", "")
     among = site.archive.recorded(since, until or "9999") if since or until else None
@@ -136,7 +141,7 @@ def find(request: Request) -> Found:
 
 
 def queue(request: Request) -> Response:
-    """Show the work to do, and start and stop runs."""
+    """Show pending work, and controls for runs."""
     site = site_of(request)
     context = {"pending": site.archive.pending(), "locks": locks(site)}
     return page(request, "queue.html", context | {"run": site.runs.state(), "last": site.runs.last_line()})
@@ -165,7 +170,7 @@ async def record(request: Request) -> Response:
 
 
 async def failed(request: Request, error: Exception) -> Response:
-    """Answer a request that failed, with a page or, below ``/api/``, with JSON."""
+    """Return the error of a request as a page or, below ``/api/``, as JSON."""
     what, code = str(error), 400
     if isinstance(error, HTTPException):
         what, code = error.detail, error.status_code

@@ -1,4 +1,4 @@
-"""For recorders: the lock that holds batches back, and the upload of a recording's parts."""
+"""For recorders: the lock that makes batches wait, and the upload of a recording's parts."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from sessionscribe.web.site import Site, asked, body, site_of
 
 FOLDER = Path("recordings/live")
 MOST_BYTES = 50_000_000
-"""Of a part: a minute takes half a megabyte."""
+"""Maximum size of a part; a minute takes half a megabyte."""
 PART = re.compile(r"chunk-([0-9]{3,6})\.(webm|mp4)")
 BEGINNINGS = {"webm": (0, b"\x1a\x45\xdf\xa3"), "mp4": (4, b"ftyp")}
-"""How a whole file begins, and where; what MediaRecorder cuts off later in a recording does not."""
+"""Offset and signature of complete files; later slices of a MediaRecorder recording have none."""
 MOST_ASKED = 10_000
-"""Bytes of what is said of a lock."""
+"""Maximum size of a lock request in bytes."""
 _writing = threading.Lock()
 Name = Annotated[str, Field(max_length=200)]
 
@@ -53,7 +53,7 @@ def locks(site: Site) -> list[str]:
 
 
 def lock_of(site: Site) -> BatchLock:
-    """Return the lock that is configured."""
+    """Return the configured lock."""
     return BatchLock(site.archive.config.batch, site.root)
 
 
@@ -67,7 +67,7 @@ async def lock(request: Request) -> Response:
 
 
 async def unlock(request: Request) -> Response:
-    """Release the lock of a session, or all locks of a user; return the newest that is left."""
+    """Release the lock of a session, or all locks of a user; return the newest remaining one."""
     whose = await asked(request, Whose, MOST_ASKED)
     if not whose.session_id and not whose.user_id:
         raise HTTPException(422, "Say whose lock: sessionId or userId.")
@@ -76,11 +76,11 @@ async def unlock(request: Request) -> Response:
 
 
 def lock_status(request: Request) -> Response:
-    """Return the newest lock that is in force, and its age."""
+    """Return the newest active lock and its age."""
     return JSONResponse(lock_of(site_of(request)).status())
 
 
-# Recordings that come in part by part; each part is a whole file of recordings/live/SESSION/.
+# Recordings that arrive in parts; each part is a complete file in recordings/live/SESSION/.
 
 
 def next_part(request: Request) -> Response:
@@ -94,7 +94,7 @@ def next_part(request: Request) -> Response:
 
 
 async def put_part(request: Request) -> Response:
-    """Store a part. It may be sent again, if its sender got no answer."""
+    """Store a part. Sending a part twice is harmless."""
     folder, name = _folder(request), request.path_params["part"]
     match = PART.fullmatch(name)
     if match is None or name != f"chunk-{int(match[1]):03}.{match[2]}":
@@ -102,7 +102,7 @@ async def put_part(request: Request) -> Response:
     content = await body(request, MOST_BYTES)
     start, beginning = BEGINNINGS[match[2]]
     if not content[start:].startswith(beginning):
-        raise HTTPException(422, f"This is not a whole {match[2]} file.")
+        raise HTTPException(422, f"This is not a complete {match[2]} file.")
     made = await run_in_threadpool(_write, folder / name, int(match[1]), content)
     return JSONResponse({"next": int(match[1]) + 1}, 201 if made else 200)
 
@@ -114,7 +114,7 @@ def _write(path: Path, number: int, content: bytes) -> bool:
             if path.is_file() and path.read_bytes() == content:
                 return False
             if number <= max(_numbers(path.parent), default=-1):
-                raise HTTPException(409, "There is such a part, or a later one, and it is another one.")
+                raise HTTPException(409, "This part, or a later one, exists with other content.")
             with atomic_path(path) as temporary:
                 temporary.write_bytes(content)
             return True
@@ -126,7 +126,7 @@ def finish(request: Request) -> Response:
     """Add the recording to the manifest with `sessionscribe add`."""
     folder, site = _folder(request), site_of(request)
     if not _numbers(folder):
-        raise HTTPException(409, "Nothing of it has arrived.")
+        raise HTTPException(409, "No part of this recording has arrived.")
     source = str(FOLDER / folder.name)
     command = [sys.executable, "-m", "sessionscribe.cli.main", "add", source, "--layout", "live"]
     command += ["--session", folder.name, *site.runs.options]
@@ -139,7 +139,7 @@ def finish(request: Request) -> Response:
 def _folder(request: Request) -> Path:
     name: str = request.path_params["session"]
     if slug(name) != name:
-        raise HTTPException(404, "A session's name has letters, digits, `_` and `-`.")
+        raise HTTPException(404, "Names of sessions consist of letters, digits, `_` and `-`.")
     return site_of(request).root / FOLDER / name
 
 

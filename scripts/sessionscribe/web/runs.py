@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -13,17 +12,13 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
-from sessionscribe.core.files import write_text
 from sessionscribe.jobs import workspace
 from sessionscribe.jobs.workspace import Owner
 
-NOTE = Path(".sessionscribe/serve-run.json")
 LOG = Path("logs/run/serve.log")
 TAIL_BYTES = 8000
 TELLING = re.compile(r" *\d+% |sessionscribe: |Stopped|Nothing to do|missing: ")
-"""How lines begin that say how far a run is; others have its settings, its plan, the text that was made."""
+"""The beginning of log lines about progress or errors, as opposed to settings and results."""
 
 
 class Runs:
@@ -31,25 +26,21 @@ class Runs:
 
     Args:
         root: the project's folder.
-        options: those of every run: the profile and settings files that the server was started with.
+        options: the profile and settings that the server was started with, for every run.
     """
 
     def __init__(self, root: Path, options: Sequence[str]) -> None:
         self.root, self.options = root, list(options)
         self._starting = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, sessions: Iterable[str] = (), stage: str = "") -> bool:
-        """Start a run of sessions (none: all); return False if one is in progress.
-
-        Args:
-            sessions: names from the manifest.
-            stage: the last stage; "" for all.
-        """
+        """Start a run of sessions (empty: all) up to a stage ("": all); return False if a run is active."""
         chosen = [word for name in sessions for word in ("--session", name)]
         return self._start("run", *self.options, *chosen, *(["--stage", stage] if stage else []))
 
     def scan(self) -> bool:
-        """Look for new recordings, as batches do; return False if a run is in progress."""
+        """Look for new recordings, as batches do; return False if a run is active."""
         return self._start("batch", "scan", *self.options)
 
     def _start(self, *arguments: str) -> bool:
@@ -59,7 +50,7 @@ class Runs:
             log = self.root / LOG
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as out:
-                process = subprocess.Popen(
+                self._process = subprocess.Popen(
                     [sys.executable, "-m", "sessionscribe.cli.main", *arguments],
                     cwd=self.root,
                     stdin=subprocess.DEVNULL,
@@ -67,41 +58,29 @@ class Runs:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            note = {"pid": process.pid, "started": psutil.Process(process.pid).create_time()}
-            write_text(self.root / NOTE, json.dumps(note) + "\n")
             return True
 
     def stop(self) -> bool:
-        """Interrupt the runs on this machine, as Ctrl-C does; return False if there are none."""
-        own = self.current()
-        pids = [own] if own else [owner.pid for owner in self._others() if owner.is_here]
+        """Interrupt the run on this machine, as Ctrl-C does; return False if there is none."""
+        process = self.current()
+        pids = [process.pid] if process else [owner.pid for owner in self._others() if owner.is_here]
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
         return bool(pids)
 
     def state(self) -> str:
-        """Return a line on the run in progress, whoever started it; "" if there is none."""
+        """Return a line about the active run, whoever started it; "" if there is none."""
         if self.current():
-            return self.last_line() or "begins"
-        return ", ".join(f"process {owner.pid} on {owner.host}, not started here" for owner in self._others())
+            return self.last_line() or "starting"
+        return ", ".join(f"process {owner.pid} on {owner.host}" for owner in self._others())
 
     def _others(self) -> Collection[Owner]:
         return workspace.at_work(self.root / ".snakemake").values()
 
-    def current(self) -> int | None:
-        """Return the process of the run that was started here, while it is in progress."""
-        try:
-            note = json.loads((self.root / NOTE).read_bytes())
-            process = psutil.Process(note["pid"])
-            if process.create_time() != note["started"]:
-                return None
-            if process.status() == psutil.STATUS_ZOMBIE:
-                os.waitpid(process.pid, os.WNOHANG)
-                return None
-        except (OSError, ValueError, KeyError, psutil.Error):
-            return None
-        return process.pid
+    def current(self) -> subprocess.Popen[bytes] | None:
+        """Return the process of the active run, if this server started it."""
+        return self._process if self._process and self._process.poll() is None else None
 
     def last_line(self) -> str:
         """Return the progress of the last run, or its error."""
@@ -110,7 +89,7 @@ class Runs:
 
 
 def last_lines(log: Path) -> list[str]:
-    """Return the last lines of a log; none where it cannot be read."""
+    """Return the last lines of a log; none if it cannot be read."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))

@@ -19,16 +19,16 @@ from sessionscribe.formats.reading import paragraphs
 
 INDEX = Path(".sessionscribe/search.db")
 MARKS = "\x02", "\x03"
-"""What stands around a hit in the text that SQLite returns."""
+"""The marks around a hit in SQLite's result."""
 VERSION = 3
 LIMIT = 100
 PATIENCE_S = 1.0
-"""How long a question waits for transcripts to be read that are new; the rest is read in between."""
+"""How long a search may spend on indexing new transcripts; the rest is indexed later."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A paragraph that matches; ``pieces`` are parts of its text and whether each is a hit."""
+    """A matching paragraph; ``pieces`` are parts of its text and whether each is a hit."""
 
     session: str
     start: float
@@ -60,9 +60,9 @@ class Index:
         """Return paragraphs that contain all words of ``text``, those of the latest sessions first.
 
         Args:
-            text: words; in quotation marks a phrase; the last letters of a word may be left out: `camp*`.
-            speaker: only what people say whose name has these words; of the last one its beginning will do.
-            among: only in these sessions; None: in all.
+            text: words, phrases in quotation marks, and beginnings of words (`camp*`).
+            speaker: words in the speaker's name, the last of which may be incomplete.
+            among: sessions to search; None: all.
         """
         names = None if among is None else json.dumps(list(among))
         query = _query("text", text)
@@ -70,7 +70,7 @@ class Index:
             missing = self._update(database, PATIENCE_S if query else 0.0)
             if not query:
                 return Found([], missing)
-            # In the index's own order: to rank all paragraphs that have a common word takes long.
+            # In the index's own order: ranking all paragraphs with a frequent word takes long.
             found = database.execute(
                 "SELECT session, start, speaker, highlight(said, 3, ?, ?) FROM said "
                 "WHERE said MATCH ? AND (? IS NULL OR session IN (SELECT value FROM json_each(?))) "
@@ -90,21 +90,21 @@ class Index:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             return _connect(path)
-        except sqlite3.DatabaseError:  # damaged, or of another version: it can be made again
+        except sqlite3.DatabaseError:  # damaged: rebuild it
             for file in path.parent.glob(f"{path.name}*"):
                 file.unlink(missing_ok=True)
             return _connect(path)
 
     def fill(self) -> None:
-        """Update the whole index, some sessions at a time, so that searches are answered in between."""
+        """Update the whole index step by step, so that searches can run in between."""
         left = 1
-        with suppress(UserError):  # such as of the manifest: pages say so
+        with suppress(UserError):  # such as a damaged manifest, which pages report
             while left:
                 with self._lock, closing(self._open()) as database:
                     left = self._update(database, PATIENCE_S)
 
     def _update(self, database: sqlite3.Connection, seconds: float) -> int:
-        """Index new transcripts for some seconds; return how many sessions are left."""
+        """Index new transcripts for some seconds; return the number of sessions left."""
         until, sessions = time.monotonic() + seconds, self._sessions()
         left = 0
         known = dict(database.execute("SELECT session, stamp FROM seen"))
@@ -123,7 +123,7 @@ class Index:
             try:
                 transcript = Transcript.read(path)
             except UserError:
-                transcript = None  # damaged; the pages and `verify` say so
+                transcript = None  # damaged, which its page and `verify` report
             rows = (
                 (name, part.start, spaced(part.speaker or ""), spaced(part.text))
                 for part in (paragraphs(transcript) if transcript else ())
@@ -138,7 +138,7 @@ class Index:
         database.execute("DELETE FROM seen WHERE session = ?", (name,))
 
     def _transcript(self, name: str) -> tuple[Path | None, str]:
-        """Return the file with a session's transcript as it is shown, and a stamp that changes with it."""
+        """Return a session's transcript file, and a stamp that changes with it."""
         for stage in ("correct", "diarize"):
             path = self.root / f"results/{stage}/{name}.json"
             try:
@@ -163,12 +163,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def spaced(text: str) -> str:
-    """Return text with separators around letters of scripts without spaces, so that each is a word."""
+    """Return text with separators around letters of scripts without spaces, which makes each a word."""
     return "".join(f"\x1f{letter}\x1f" if written_without_spaces(letter) else letter for letter in text)
 
 
 def _query(column: str, text: str) -> str:
-    """Return a query for FTS5 in which every word is quoted, so that none is taken for syntax."""
+    """Return a query for FTS5 with every word quoted, so that none is taken for syntax."""
     terms = []
     for phrase, word in re.findall(r'"([^"]*)"|(\S+)', text):
         found = phrase or word.replace('"', "")

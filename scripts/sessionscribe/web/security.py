@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 OPEN = ("/healthz",)
-"""What needs no token: it says nothing."""
+"""Paths that need no token, as they reveal nothing."""
 LOCK = "/api/batch/"
-"""What pages of other origins may ask for, where the settings name them."""
+"""The paths that pages of configured origins may use."""
 KEPT = ("/static/", "/player/", "/lib/")
-"""What browsers may keep, and ask whether it has changed: it is nobody's."""
+"""Public files, which browsers may cache and revalidate."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
@@ -47,8 +47,12 @@ def token(path: Path) -> str:
 class Rules:
     """The rules that the guard enforces.
 
-    ``hosts`` are the names by which the server may be called; with ``read_only`` nothing can be changed;
-    pages of ``origins`` may use the lock, for which ``lock_token`` will do.
+    Attributes:
+        token: grants access to everything.
+        hosts: accepted names of the server.
+        read_only: refuse all changes.
+        origins: sites whose pages may use the lock.
+        lock_token: grants access to the lock only.
     """
 
     token: str
@@ -59,16 +63,16 @@ class Rules:
 
     @property
     def cookie(self) -> str:
-        """The cookie's name, different in each project: browsers share cookies between ports of a host."""
+        """The cookie's name, which differs by project, as browsers share cookies among a host's ports."""
         return f"sessionscribe-{hashlib.sha256(self.token.encode()).hexdigest()[:8]}"
 
 
 class Guard:
-    """Middleware that refuses requests against the rules and adds security headers to answers."""
+    """Middleware that refuses forbidden requests and adds security headers to responses."""
 
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self.app, self.rules = app, rules
-        # Browsers ask without the token whether they may ask with it: that is answered before the guard.
+        # Browsers send preflight requests without the token, so these are answered before the guard.
         self._from_elsewhere = CORSMiddleware(
             self._guarded,
             allow_origins=tuple(rules.origins),
@@ -77,7 +81,7 @@ class Guard:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
         elif _path(scope).startswith(LOCK):
@@ -102,14 +106,14 @@ class Guard:
         answer = self._refusal(request)
         await (answer or self.app)(scope, receive, send_with_headers)
 
-    def _refusal(self, request: Request) -> Response | None:  # noqa: PLR0911 -- a rule a line
-        """Return the answer to a request that is refused or redirected; None: pass it on."""
+    def _refusal(self, request: Request) -> Response | None:  # noqa: PLR0911 -- one return per rule
+        """Return the response to a request that is refused or redirected; None: accept it."""
         if request.headers.get("host", "").rsplit(":", 1)[0] not in self.rules.hosts:
-            return PlainTextResponse("This server has another name: start it with --allow-host.", 400)
+            return PlainTextResponse("Unknown host name: start the server with --allow-host NAME.", 400)
         if _path(request.scope) in OPEN:
             return None
         if (given := request.query_params.get("token")) and self._is_token(given):
-            address = request.url.remove_query_params("token")  # the token is not to stay in the address
+            address = request.url.remove_query_params("token")  # keep the token out of the history
             redirect = RedirectResponse(f"{address.path}{'?' if address.query else ''}{address.query}", 303)
             secure = request.url.scheme == "https"
             redirect.set_cookie(
@@ -128,7 +132,7 @@ class Guard:
         if self.rules.read_only:
             return PlainTextResponse("This server was started with --read-only.", 403)
         if not by_header and not _is_same_origin(request.headers):
-            return PlainTextResponse("Only the pages of this server may change something.", 403)
+            return PlainTextResponse("Only pages of this server may make changes.", 403)
         return None
 
     def _is_token(self, given: str) -> bool:
@@ -146,6 +150,6 @@ def _is_same(given: str, token: str) -> bool:
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    """Return whether a browser says that the request comes from a page of this server."""
+    """Return whether the request comes from a page of this server, according to the browser."""
     origin = urlsplit(headers.get("origin", ""))
     return headers.get("sec-fetch-site") == "same-origin" and origin.netloc == headers.get("host")

@@ -1,4 +1,4 @@
-"""The state that all requests share, and their bodies."""
+"""The state that requests share, and helpers to read requests."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Site:
-    """A project and the services of the server.
+    """A project and the server's services.
 
-    With ``records`` there is a page that records; ``prefix`` (``/PATH``) is where a proxy has the server.
+    ``records`` enables the page that records; ``prefix`` (``/PATH``) is the server's path behind a proxy.
     """
 
     archive: Archive
@@ -44,7 +44,7 @@ class Site:
         return self.archive.root
 
     def session(self, request: Request) -> str:
-        """Return the session in an address; code 404 if it is not in the manifest."""
+        """Return the session in a request's path; code 404 if it is not in the manifest."""
         name: str = request.path_params["session"]
         if self.archive.session(name) is None:
             raise HTTPException(404, "There is no such session.")
@@ -52,15 +52,15 @@ class Site:
 
 
 def site_of(request: Request) -> Site:
-    """Return the site that a request is for."""
+    """Return the application's site."""
     site: Site = request.app.state.site
     return site
 
 
 async def body(request: Request, most: int) -> bytes:
-    """Return the body of a request, unless it is too large."""
+    """Return the body of a request; code 413 if it is too large."""
     content, too_large = bytearray(), HTTPException(413, f"At most {most:,} bytes.")
-    if int(request.headers.get("content-length", "0")) > most:  # uvicorn has seen to it that it is a number
+    if int(request.headers.get("content-length", "0")) > most:  # uvicorn has checked that it is a number
         raise too_large
     async for block in request.stream():
         content += block
@@ -70,5 +70,5 @@ async def body(request: Request, most: int) -> bytes:
 
 
 async def asked(request: Request, model: type[Asked], most: int = MOST_JSON) -> Asked:
-    """Return the JSON of a request as a model; invalid JSON is answered with code 422."""
+    """Return the JSON of a request as a model; code 422 if it is invalid."""
     return model.model_validate_json(await body(request, most))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -17,31 +19,26 @@ _making = threading.Lock()
 
 
 def audio(session: str, root: Path) -> Path:
-    """Return the file that a browser plays: the converted track, or a copy of all tracks on one clock."""
+    """Return the file to play: the converted track, or a mix of all tracks."""
     timeline, tracks = _sources(session, root)
     if len(tracks) == 1 and timeline.tracks[0].offset == 0:
         return tracks[0]
-    copy = _cached(session, root, tracks, ".m4a")
-    with _making:
-        if not copy.is_file():
-            playback.write_m4a(timeline, tracks[0].parent, copy)
-    return copy
+    return _cached(session, root, tracks, ".m4a", partial(playback.write_m4a, timeline, tracks[0].parent))
 
 
 def peaks(session: str, root: Path) -> bytes:
-    """Return the peaks of the waveform, a byte each."""
+    """Return the peaks of the waveform, one byte each."""
     timeline, tracks = _sources(session, root)
-    file = _cached(session, root, tracks, ".peaks")
-    with _making:
-        if not file.is_file():
-            made = bytes(playback.peaks(timeline, tracks[0].parent))
-            with atomic_path(file) as temporary:
-                temporary.write_bytes(made)
-    return file.read_bytes()
+
+    def write(file: Path) -> None:
+        with atomic_path(file) as temporary:
+            temporary.write_bytes(bytes(playback.peaks(timeline, tracks[0].parent)))
+
+    return _cached(session, root, tracks, ".peaks", write).read_bytes()
 
 
 def _sources(session: str, root: Path) -> tuple[Timeline, list[Path]]:
-    """Return where the tracks of a session lie, and their files; code 404 if one is not here."""
+    """Return the timeline of a session and its tracks' files; code 404 if one is missing."""
     path = root / f"results/chunk/{session}.timeline.json"
     if path.is_file():
         timeline = Timeline.read(path)
@@ -51,8 +48,8 @@ def _sources(session: str, root: Path) -> tuple[Timeline, list[Path]]:
     raise HTTPException(404, "The converted audio is not here.")
 
 
-def _cached(session: str, root: Path, tracks: list[Path], ending: str) -> Path:
-    """Return the path of a cached file, whose name changes with the audio; delete those of earlier audio."""
+def _cached(session: str, root: Path, tracks: list[Path], ending: str, write: Callable[[Path], None]) -> Path:
+    """Return a cached file, which is written first if the audio is new; delete files of earlier audio."""
     stats = [(track.name, track.stat().st_size, track.stat().st_mtime_ns) for track in tracks]
     key = hashlib.sha256(repr(stats).encode()).hexdigest()[:12]
     folder = root / CACHE / session
@@ -60,4 +57,8 @@ def _cached(session: str, root: Path, tracks: list[Path], ending: str) -> Path:
     for old in folder.glob(f"*{ending}"):
         if not old.name.startswith(key):
             old.unlink(missing_ok=True)
-    return folder / f"{key}{ending}"
+    file = folder / f"{key}{ending}"
+    with _making:
+        if not file.is_file():
+            write(file)
+    return file

@@ -1,4 +1,4 @@
-"""The versions of a session's transcript that can be compared, as `sessionscribe diff` compares them."""
+"""The versions of a session's transcript, and their comparison as in `sessionscribe diff`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sessionscribe.web.archive import Archive
 
 @dataclass(frozen=True)
 class Version:
-    """A transcript of a session; ``key`` names it in addresses, ``label`` on pages."""
+    """A version of a transcript; ``key`` identifies it in URLs, ``label`` is shown."""
 
     key: str
     label: str
@@ -35,7 +35,7 @@ class Version:
 
 
 def versions(archive: Archive, session: str) -> list[Version]:
-    """Return the versions of a session: as shown, as heard, with other settings, and published."""
+    """Return a session's versions: as shown, as heard, with other settings, and published."""
     root, plan = archive.root, archive.plan().sessions[session]
     found = []
     if (root / f"results/diarize/{session}.json").is_file():
@@ -54,7 +54,7 @@ def versions(archive: Archive, session: str) -> list[Version]:
 
 
 def compare(before: Version, after: Version) -> Diff:
-    """Return where two versions differ."""
+    """Return the differences of two versions."""
     return diff.diff(before.read(), after.read())
 
 

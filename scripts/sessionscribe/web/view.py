@@ -1,4 +1,4 @@
-"""Changes of a session's page, and the list of moments worth a look."""
+"""Changes of a session's page, and its list of moments worth a look."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sessionscribe.formats.page import ShownParagraph
 class Splice:
     """The difference between two versions of a page's paragraphs.
 
-    ``[start, stop)`` give way to ``new`` ones; the words after them are renumbered by ``shift``.
+    ``new`` replaces ``[start, stop)``; ``shift`` is added to the numbers of the words after it.
     """
 
     start: int
@@ -26,7 +26,7 @@ class Splice:
 
 
 def splice(old: Sequence[ShownParagraph], new: Sequence[ShownParagraph]) -> Splice:
-    """Return the difference between paragraphs; usually one of thousands changes."""
+    """Return the difference between two lists of paragraphs."""
     most = min(len(old), len(new))
     start = next((n for n in range(most) if old[n] != new[n]), most)
     shift = new[-1].last - old[-1].last if most else 0
@@ -37,7 +37,7 @@ def splice(old: Sequence[ShownParagraph], new: Sequence[ShownParagraph]) -> Spli
 
 
 def _shifted(part: ShownParagraph, shift: int) -> ShownParagraph:
-    """Return a paragraph with its words' numbers raised by ``shift``."""
+    """Return a paragraph with ``shift`` added to its words' numbers."""
     if not shift:
         return part
     words = tuple(replace(word, number=word.number + shift) for word in part.words)
@@ -46,7 +46,7 @@ def _shifted(part: ShownParagraph, shift: int) -> ShownParagraph:
 
 @dataclass(frozen=True)
 class Flag:
-    """A moment that is worth a look."""
+    """A moment worth a look."""
 
     start: float
     kind: str
@@ -54,7 +54,7 @@ class Flag:
 
 
 def flags_of(transcript: Transcript, audit: Audit | None, corrections: Iterable[Correction]) -> list[Flag]:
-    """Return the moments that are worth a look, in order of time."""
+    """Return the moments worth a look, in order of time."""
     found = [*(_audited(audit) if audit else ()), *_missing(transcript)]
     for one in corrections:
         if one.state == "open":

@@ -19,7 +19,7 @@
   const take = (now) => {
     run.textContent = now.line ? `running: ${now.line}` : "";
     if (progress && now.line) say(`Running: ${now.line}`);
-    else if (progress && seen?.line) say(now.last ? `Finished. Last line of the run: ${now.last}` : "Finished.");
+    else if (progress && seen?.line) say(now.last ? `Finished: ${now.last}` : "Finished.");
     if (seen && now.state !== seen.state) document.body.dispatchEvent(new CustomEvent("changed"));
     seen = now;
   };
