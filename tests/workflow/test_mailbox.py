@@ -37,6 +37,7 @@ def working(
         home = tmp_path / f"worker-{which}"
         home.mkdir(exist_ok=True)
         own = {"PYTHONPATH": str(ROOT / "scripts"), "HOME": str(home), "TMPDIR": str(home)}
+        own["HF_HUB_OFFLINE"] = ""  # engines that other tests use set it in this process
         command = [sys.executable, "-m", "sessionscribe.cli.main", "work", place]
         command += ["--lanes", str(lanes)]
         with (home / "said").open("ab") as said:
