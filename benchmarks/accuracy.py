@@ -58,6 +58,8 @@ from sessionscribe.manifest.sources import slug
 
 LOST = 3
 """Least number of deletions in a row that count as lost words."""
+TYPICAL_S = 900.0
+"""Length of the recording for which CPU times are compared, in seconds, with the start of the programs."""
 LONG_S = 299.0
 """Length of a long recording, in seconds: five minutes, less a margin for rounding."""
 CUT_S, FEW = 120.0, 2
@@ -237,11 +239,12 @@ def bars_of_words(kinds: Kinds, results: Results) -> Iterator[Bar]:
     ):
         if kind in kinds and name in results[kind]:
             both = [results[kind][OURS], results[kind][name]]
-            words = [run.speech_cpu_s or math.nan for run in both]
-            all_of_it = [cpu_s + run.start_cpu_s for cpu_s, run in zip(words, both, strict=True)]
-            ratio, with_start = words[0] / words[1], all_of_it[0] / all_of_it[1]
-            asked = f"CPU for the words on {kind} ≤ {bar} of {SYSTEMS[name].partition(',')[0]}'s"
-            yield asked, f"{ratio:.2f} ({with_start:.2f} with the start)", ratio <= bar
+            costs = [(run.speech_cpu_s or math.nan) / _seconds(kinds[kind]) for run in both]
+            ours, theirs = (cost * TYPICAL_S + run.start_cpu_s for cost, run in zip(costs, both, strict=True))
+            peer_name = SYSTEMS[name].partition(",")[0]
+            asked = f"CPU for the words of 15 minutes of {kind} ≤ {bar} of {peer_name}'s"
+            measured = f"{ours / theirs:.2f} ({costs[0] / costs[1]:.2f} without the start)"
+            yield asked, measured, ours <= bar * theirs
 
 
 def bar_of_chunks(pieces: Run, results: Results) -> Bar:
