@@ -27,7 +27,7 @@ from sessionscribe.engines.decoded import Decoded, TimedWord
 from sessionscribe.engines.stitching import restored
 from sessionscribe.evaluation.diff import diff
 from sessionscribe.evaluation.diff_report import paragraphs as compared
-from sessionscribe.evaluation.words import outside
+from sessionscribe.evaluation.words import without_ignored
 from sessionscribe.formats import references
 from sessionscribe.formats.reading import paragraphs
 from sessionscribe.formats.utterances import PlainTranscript, PlainWord, Utterance
@@ -251,8 +251,8 @@ def one_after_the_other(*said: tuple[str, float, float]) -> PlainTranscript:
 def test_what_is_ignored_ends_before_the_middle_of_a_word() -> None:
     for at in POSITIONS:
         said = one_after_the_other(("so", at + 0.9, at + 1.1))
-        assert outside(said, [(at, ms(at + 1))]) == said, at
-        assert not outside(said, [(ms(at + 1), ms(at + 2))]).utterances, at
+        assert without_ignored(said, [(at, ms(at + 1))]) == said, at
+        assert not without_ignored(said, [(ms(at + 1), ms(at + 2))]).utterances, at
 
 
 def test_a_word_moved_by_half_a_second_counts_as_moved_everywhere() -> None:
