@@ -13,7 +13,7 @@ VERSIONS: Mapping[str, int] = {
     "build_timeline": 2,
     "draw_waveform": 1,
     "detect_language": 4,
-    "transcribe_chunk": 12,
+    "transcribe_chunk": 13,
     "merge_transcript": 8,
     "embed_chunk": 1,
     "cluster_speakers": 4,

@@ -41,7 +41,7 @@ PAUSE_S = 0.3
 NEAR_S = 1.0
 """How far apart two versions of a word may be."""
 AGREEMENT = 0.5
-"""Share of a segment's words that the other version must contain to confirm it."""
+"""A version confirms a segment if it has more than this share of the words."""
 ECHO_WORDS = 5
 """Words of the prompt in a row that are an echo; if somebody said them, the other version has them too."""
 USUAL_MARKS = 0.02, 0.25
@@ -56,7 +56,7 @@ IMPROBABLE, DENSE = -0.75, 2.0
 """Mean log probability below which and compression ratio above which words must be confirmed.
 
 Speech in white noise of the same level has -0.5 to -0.75 and 1.3 to 1.8. Reversed speech has less than -0.75
-or more than 2, and the versions have 7 to 46 % of their words in common.
+or more than 2, and the versions have 7 to 50 % of their words in common.
 """
 
 Decode = Callable[[Sequence[Window]], list[Decoded]]
@@ -240,7 +240,7 @@ def _confirmed(
             return sure < (IMPROBABLE if within else options.log_prob_threshold)
         dense = is_unsure(segment, options) and segment.compression_ratio > DENSE
         judged = len(segment.words) >= FEW or sure < options.log_prob_threshold
-        return judged and (dense or sure < IMPROBABLE) and agreement(segment, lost) < AGREEMENT
+        return judged and (dense or sure < IMPROBABLE) and agreement(segment, lost) <= AGREEMENT
 
     return tuple(
         replace(segment, suppressed=INVENTED) if not segment.suppressed and is_invented(segment) else segment
