@@ -200,9 +200,12 @@ def test_faint_speech_is_found_beside_speech_and_not_in_noise() -> None:
 
     assert heard(5, 6, 0.3, 1e-5) == [(5 * second, 6 * second)]
     assert heard(5, 6, 0.2, 1e-5) == []  # not likely enough
-    assert heard(5, 6, 0.3, 2e-6) == []  # as quiet as everything else
+    assert heard(5, 6, 0.3, 2e-6) == []  # as quiet as what surrounds it
     assert heard(5, 5.4, 0.3, 1e-5) == []  # too short
     assert heard(2, 4, 0.3, 1e-5) == []  # the end of what is decoded
+    energy[: 2 * second], energy[10 * second :] = 0, 1e-4  # noise here, digital silence there
+    assert heard(12, 13, 0.3, 2e-4) == []
+    assert heard(5, 6, 0.3, 1e-5) == [(5 * second, 6 * second)]
     assert vad.faint(probability[:0], energy[:0], [], 0, Vad()) == []
 
 
@@ -380,10 +383,11 @@ def test_a_track_that_has_other_chunks_than_was_noted_says_so(tmp_path: Path) ->
     assert len(made.cores) == 2, "encoders add and leave out a little: that redoes nothing"
 
 
-def test_quiet_speech_is_heard_at_another_level() -> None:
+def test_a_passage_that_is_quieter_than_others_is_heard_at_another_level() -> None:
     energy = np.full(1875, 10.0 ** (-75 / 10), np.float32)
-    assert vad._gain(energy) == pytest.approx(10 ** (50 / 20), rel=0.01)
-    assert vad._gain(np.full(1875, 10.0 ** (-40 / 10), np.float32)) is None
-    assert vad._gain(np.zeros(1875, np.float32)) is None
-    energy[:20] = 0.5  # a door
-    assert vad._gain(energy) == pytest.approx(10 ** (50 / 20), rel=0.01)
+    energy[900:], energy[1200:1205], energy[1500:] = 0.01, 0.5, 0
+    energy[1000:1400] = np.where(energy[1000:1400] == 0.5, 0.5, np.float32(10.0 ** (-55 / 10)))  # a door
+    gain = vad.gains(energy)
+    assert gain[[0, 860]] == pytest.approx(10 ** (45 / 20), rel=0.01)
+    assert gain[[1040, 1202, 1350]] == pytest.approx(10 ** (25 / 20), rel=0.01)
+    assert set(gain[[920, 1470, 1600]]) == {1}, "loud enough, or silent"

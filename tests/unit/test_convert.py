@@ -137,6 +137,13 @@ def test_where_channels_cancel_out_one_is_taken_and_it_is_told(tmp_path: Path, f
     assert any("cancel" in warning for warning in made.record.warnings)
 
 
+def test_channels_that_cancel_out_except_for_their_noise_are_not_mixed(tmp_path: Path) -> None:
+    samples = tone(2) * np.float32([[1], [-0.9]])
+    samples += 0.03 * np.random.default_rng(0).standard_normal(samples.shape).astype(np.float32)
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(samples, codec="pcm_f32le")]), tmp_path)
+    assert np.allclose(made.samples, samples[0], atol=1e-4)
+
+
 def _two_streams(path: Path, **second: object) -> Path:
     sounds = [Sound(tone(2, frequency=300)), Sound(tone(2, frequency=1200), **second)]
     return write_media(path, sounds, picture_s=2)

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 VERSIONS: Mapping[str, int] = {
     "fetch_recording": 1,
     "convert_audio": 1,
-    "plan_chunks": 4,
+    "plan_chunks": 5,
     "build_timeline": 2,
     "draw_waveform": 1,
     "detect_language": 4,

@@ -19,7 +19,7 @@ from sessionscribe.core import files
 from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.text import counted
 from sessionscribe.core.units import SAMPLE_RATE, seconds, tolerance_s
-from sessionscribe.stages.convert.mono import CANCELLED_SHARE, CLIPPED_SHARE, HUM_HZ, Mono
+from sessionscribe.stages.convert.mono import CLIPPED_SHARE, HUM_HZ, NOTED_SHARE, Mono
 from sessionscribe.stages.ingest.ingest import limits_of
 from sessionscribe.stages.ingest.remote import opened
 
@@ -216,7 +216,7 @@ def _warnings(reader: Reader, mono: Mono, writer: FlacWriter) -> Iterator[str]:
     if mono.clipped > CLIPPED_SHARE * mono.counted:
         share = 100 * mono.clipped / mono.counted
         yield f"clipped: {share:.2f} % of the samples are at full scale"
-    if mono.cancelled > CANCELLED_SHARE * mono.power_in:
+    if mono.cancelled > NOTED_SHARE * mono.power_in:
         yield "the channels cancel each other out: where they do, only one of them is used"
     if writer.peak == 0:
         yield "silent from beginning to end"

@@ -29,8 +29,10 @@ HUM_HZ = 200
 """Frequency below which speech has nothing essential."""
 HUM_SHARE = 0.75
 """Share of the power from which hum, rumble or a constant offset keeps speech from being detected."""
-CANCELLED_SHARE = 0.01
-"""Channels cancel each other out if their mean has less than this share of their power."""
+CANCELLED_SHARE = 0.25
+"""Channels cancel each other out if their mean has less power than this share of what unrelated ones have."""
+NOTED_SHARE = 0.01
+"""Share of the power in such passages from which there is a warning."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Mono:
         mean: NDArray[np.float32] = block.mean(axis=0, keepdims=True, dtype=np.float32)
         power = float(powers.mean())
         self.power_in += power
-        if float(np.vdot(mean, mean)) >= CANCELLED_SHARE * power:
+        if float(np.vdot(mean, mean)) >= CANCELLED_SHARE * power / len(block):
             return mean
         self.cancelled += power
         taken = 0 if 10 * powers[0] >= powers.max() else int(powers.argmax())
