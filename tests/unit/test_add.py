@@ -293,6 +293,20 @@ def test_a_recorder_that_began_anew_has_a_header_of_its_own(slices: Path) -> Non
     assert [row.header for row in rows("call")] == [None, 0, 0, 0, None, 10, 10, 10]
 
 
+def test_parts_that_are_renumbered_or_copied_keep_their_header(
+    slices: Path, told: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["add", "call"]) == 0
+    shutil.copytree(slices, "headless")
+    Path("headless/chunk-000.webm").unlink()
+    assert main.main(["add", "headless"]) == 1
+    assert "only the stream's first part has the header" in told.readouterr().err
+    for part in sorted(slices.iterdir(), reverse=True):
+        part.rename(slices / f"chunk-{int(part.stem[-3:]) + 1:03}.webm")
+    assert main.main(["add", "call"]) == 0
+    assert [row.header for row in rows("call")] == [None, 1, 1, 1]
+
+
 @pytest.mark.parametrize("suffix", ["webm", "mp4"])
 def test_the_header_may_be_a_part_of_its_own(suffix: str) -> None:
     options = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "2000000"} if suffix == "mp4" else {}

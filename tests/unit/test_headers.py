@@ -76,9 +76,23 @@ def aiff(folder: Path, frames: int, size: int) -> bytes:
     )
 
 
-def caf(folder: Path, size: int) -> bytes:
-    data = written(folder, "a.caf", codec="pcm_s16le")
+def caf(folder: Path, size: int, codec: str = "pcm_s16le") -> bytes:
+    data = written(folder, "a.caf", codec=codec)
     return patched(data, (data.index(b"data") + 4, struct.pack(">Q", size)))
+
+
+def eight_bits(folder: Path) -> bytes:
+    """Return a WAV whose header stops where samples look like a chunk's name."""
+    data = written(folder, "a.wav", codec="pcm_u8")
+    name = next(match.start() for match in re.finditer(rb"[ -~]{9}", data) if match.start() > 400)
+    return patched(data, (40, struct.pack("<I", name - 44)))
+
+
+def tag_with_picture() -> bytes:
+    """Return an APE tag that is larger than the sound before it."""
+    picture = np.random.default_rng(1).bytes(30_000)
+    item = struct.pack("<II", len(picture), 2) + b"Cover Art (Front)\0" + picture
+    return item + b"APETAGEX" + struct.pack("<IIII", 2000, len(item) + 32, 1, 0) + bytes(8)
 
 
 def au(folder: Path, size: int) -> bytes:
@@ -157,6 +171,7 @@ LIARS: dict[str, Make] = {
     "two-gigabytes.wav": lambda f: wav(f, size=0x7FFF_FFFF),
     "sox.wav": lambda f: wav(f, size=0x7FFF_F000),
     "begun.wav": lambda f: wav(f, size=3200),
+    "eight-bits-begun.wav": eight_bits,
     "24-in-32.wav": lambda _: windows_24_in_32(),
     "no-bits.wav": lambda _: wave(struct.pack("<HHIIHH", 1, 1, 16_000, 64_000, 4, 0), wide()),
     "no-padding.wav": lambda f: wave(wav(f)[20:36], wav(f)[44:], before=b"LIST\5\0\0\0INFO?"),
@@ -174,6 +189,7 @@ LIARS: dict[str, Make] = {
     "small.aif": lambda f: aiff(f, 1600, 3208),
     "pipe.aif": lambda f: aiff(f, 0xFFFF_FFFF, 0xFFFF_FFFF),
     "small.caf": lambda f: caf(f, 3204),
+    "ima4.caf": lambda f: caf(f, 1028, "adpcm_ima_qt"),
     "pipe.caf": lambda f: caf(f, 2**64 - 1),
     "zero.au": lambda f: au(f, 0),
     "small.au": lambda f: au(f, 3200),
@@ -201,6 +217,7 @@ LIARS: dict[str, Make] = {
     "zeros.wav": lambda f: wav(f) + bytes(200_000),
     "zeros.flac": lambda f: written(f, "a.flac") + bytes(200_000),
     "tag.wav": lambda f: wav(f) + b"id3 " + struct.pack("<I", 4) + b"ID3\x04",
+    "tag-with-picture.mp3": lambda f: mp3(f) + tag_with_picture(),
     "tag.mp3": lambda f: mp3(f) + b"TAG" + bytes(125),
 }
 
@@ -271,6 +288,37 @@ def test_another_codec_or_container_may_follow(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         assert probe(tmp_path / name).duration_s == pytest.approx(seconds, abs=0.2)
+
+
+FRAGMENTED = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "1000000"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "first", "second"),
+    [
+        (".mp4", {"options": FRAGMENTED}, {"options": FRAGMENTED}),
+        (".ts", {}, {"options": {"mpegts_start_pid": "0x200"}}),
+        (".ts", {}, {"options": {"mpegts_start_pid": "0x200", "mpegts_pmt_start_pid": "0x300"}}),
+        (".ts", {}, {"codec": "libmp3lame"}),
+    ],
+)
+def test_fragments_and_other_streams_may_follow(
+    tmp_path: Path, suffix: str, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    parts = []
+    for kind in (first, second, first):
+        sound = Sound(tone(2), codec=kind.get("codec"))
+        path = write_media(tmp_path / f"a{suffix}", [sound], options=kind.get("options"))
+        parts.append(path.read_bytes())
+    path.write_bytes(b"".join(parts))
+    assert probe(path).duration_s == pytest.approx(6, abs=0.5)
+    assert heard(path) == pytest.approx(6, abs=0.5)
+
+
+def test_sound_between_silences_is_read(tmp_path: Path) -> None:
+    path, data = tmp_path / "a.wav", wav(tmp_path, size=3200)
+    path.write_bytes(data[:44] + bytes(100_000) + data[44:] + bytes(100_000))
+    assert probe(path).duration_s == pytest.approx(SECONDS + 6.25, abs=0.1)
 
 
 @pytest.mark.parametrize("suffix", [".aac", ".flac", ".mp3"])
@@ -370,6 +418,22 @@ def test_slices_of_a_stream_are_read_with_its_header(tmp_path: Path, name: str) 
         assert found > 0
     assert total == pytest.approx(STREAM_S, abs=0.15)
     assert positions == sorted(positions)
+
+
+def test_a_slice_may_begin_with_a_single_block_before_a_cluster(tmp_path: Path) -> None:
+    """As Chrome writes them: the cluster begins with a block of the other track."""
+    options = {"cluster_time_limit": "2000"}
+    path = write_media(tmp_path / "a.webm", [Sound(tone(6))], picture_s=6, options=options)
+    data, header = path.read_bytes(), stream_parts.header_of(path)
+    fourth = edges_at(data, CLUSTER)[2]
+    block = [match.start() for match in re.finditer(rb"(?s)\xa3.\x81", data[:fourth])][-1]
+    time_s = int.from_bytes(data[fourth:].partition(b"\xe7\x82")[2][:2]) / 1000
+    path.write_bytes(data[block:])
+    source, has_times = stream_parts.with_header(path, header)
+    reader = Reader(source, 0)
+    list(reader.blocks())
+    assert has_times
+    assert reader.start_s == pytest.approx(time_s, abs=0.25)
 
 
 @pytest.mark.parametrize("number", [3, 4, 8])

@@ -26,6 +26,9 @@ BEGINNINGS = (
 """Magic numbers of recordings; an MP4's comes after its first four bytes."""
 RESTARTS = {b"fLaC": rb"fLaC[\0\x80]\0\0\x22", b"#!AM": rb"#!AMR(-WB)?\n"}
 """Patterns of further recordings in a file, by its first bytes, that FFmpeg skips as if they were damage."""
+PROGRAMS, PROGRAM_MAP = b"G\x40\0", rb"(?s)G[\x40-\x5f].[\x10-\x1f]\0\x02([\xb0-\xbf].{181})"
+"""Beginning of an MPEG transport stream's list of programs, and pattern of a program's list of streams."""
+AUDIO_TYPES, PRIVATE = (0x03, 0x04, 0x0F, 0x11, 0x81, 0x87), 0x06
 UNTIMED = ("aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "truehd")
 """Formats without timestamps: FFmpeg derives them from the first packet's sample rate."""
 GUESSED = (*UNTIMED, "mpeg")
@@ -36,8 +39,12 @@ def declared_duration(container: InputContainer, stream: Stream, path: Source) -
     """Return the end of an audio stream on the container's clock in seconds, or None if it is not stored."""
     name = container.format.name
     with path.open("rb") as file:
-        if name in GUESSED and not (name == "mp3" and mp3_bytes(file) is not None):
+        # FFmpeg also guesses if much follows what an MP3's header counts, such as a tag with a picture.
+        counted = mp3_bytes(file) if name == "mp3" else None
+        if name in GUESSED and (counted is None or 16 * path.stat().st_size > 17 * counted):
             return None
+        if name == "ogg" and start_time(container) > 0:
+            return None  # FFmpeg gives the time of the end
         if "mp4" in name and any(box == b"moof" for box, _, _ in boxes(file, path.stat().st_size)):
             return None  # the header of a fragmented MP4 does not count the fragments
     if name == "wav" and stream.bit_rate and (found := samples(path)) and found.promised:
@@ -157,13 +164,46 @@ def recordings(source: Source) -> list[Source]:
     Raises:
         OSError: the file cannot be read.
     """
+    size = source.stat().st_size
     with source.open("rb") as file:
-        mark = RESTARTS.get(file.read(4))
-        if mark is None or not is_local(source):
-            return [repaired(source)]
+        edges = sorted({0, *_restarts(source, file, size), size})
+    return (
+        [Splice(source, (edge,)) for edge in itertools.pairwise(edges)]
+        if len(edges) > 2
+        else [repaired(source)]
+    )
+
+
+def _restarts(source: Source, file: BinaryIO, size: int) -> Iterator[int]:
+    """Yield where recordings begin in a file that FFmpeg would skip or misread."""
+    head = file.read(8)
+    if head[4:] == b"ftyp":
+        yield from (start for name, start, _ in boxes(file, size) if name == b"ftyp")
+    elif is_local(source) and (head[:4] in RESTARTS or b"G" in head):
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            edges = [*(match.start() for match in re.finditer(mark, content)), len(content)]
-    return [Splice(source, (edge,)) for edge in itertools.pairwise(edges)] if len(edges) > 2 else [source]
+            if mark := RESTARTS.get(head[:4]):
+                yield from (match.start() for match in re.finditer(mark, content))
+            else:
+                yield from _program_changes(content)
+
+
+def _program_changes(content: mmap.mmap) -> Iterator[int]:
+    """Yield where the audio of an MPEG transport stream continues in streams of other numbers or codecs."""
+    before: dict[bytes, set[bytes]] = {}
+    for match in re.finditer(PROGRAM_MAP, content):
+        table, streams = match[1], list[bytes]()
+        end = 2 + (int.from_bytes(table[:2]) & 0xFFF) - 4
+        position = 11 + (int.from_bytes(table[9:11]) & 0xFFF)
+        while position < min(end, len(table)):
+            streams.append(table[position : position + 3])
+            position += 5 + (int.from_bytes(table[position + 3 : position + 5]) & 0xFFF)
+        audio = {stream for stream in streams if stream[0] in AUDIO_TYPES}
+        audio = audio or {stream for stream in streams if stream[0] == PRIVATE}
+        program = table[2:4]
+        if audio and audio.isdisjoint(before.get(program, audio)):
+            start = match.start()
+            yield max(start - 2000, content.rfind(PROGRAMS, max(0, start - 2000), start))
+        before[program] = audio or before.get(program, audio)
 
 
 def following(source: Source, end: int) -> Iterator[Source]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import BinaryIO, Literal
 
 from sessionscribe.audio.source import Source, Splice, is_local
@@ -133,7 +135,8 @@ def _wav(file: BinaryIO, size: int) -> Samples | None:
     first = file.read(4)
     order: Literal["little", "big"] = "big" if first == b"RIFX" else "little"
     wide = first in (b"RF64", b"BW64")
-    chunks = _chunks(file, 12, order)
+    every = partial(_chunks, file, order=order)
+    chunks = every(12)
     for name, start, length in chunks:
         if name == b"ds64":
             file.seek(start + 8)
@@ -148,7 +151,8 @@ def _wav(file: BinaryIO, size: int) -> Samples | None:
             head = au_header(form) if order == "big" else wav_header(_corrected_format(form))
             # FFmpeg does not read RIFX, expects padding, and relies on the header.
             hidden = bool(start % 2) or (order == "big" and bool(head)) or _corrected_format(form) != form
-            hidden = hidden or (wide if promised is None else _has_more_samples(file, start, promised, size))
+            stop = start + (promised or 0)
+            hidden = hidden or (wide if promised is None else _has_more_samples(file, stop, size, every))
             more = tuple((at, min(at + long, size)) for other, at, long in chunks if other == b"data")
             return Samples(start, promised, hidden, head, more)
     return None
@@ -180,35 +184,40 @@ def au_header(form: bytes) -> bytes:
     return struct.pack(">4sI4sIII", b".snd", 24, OPEN_END, encoding, rate, channels) if encoding else b""
 
 
-def _has_more_samples(file: BinaryIO, start: int, length: int, size: int) -> bool:
+def _has_more_samples(
+    file: BinaryIO, position: int, size: int, chunks: Callable[[int], Iterator[tuple[bytes, int, int]]]
+) -> bool:
     """Return whether more samples follow those that the header counts, not a chunk, a tag or padding."""
-    position = start + length
     if position + 256 > size:
         return False
-    file.seek(position)
-    rest = file.read(1 << 16)
-    if _is_name(rest[:4]) or _is_name(rest[1:5]) or rest.startswith((b"ID3", b"TAG", b"APETAGEX")):
+    # Samples may look like a name, but hardly like a name and a length that fits.
+    if any(start + length <= size for at in (0, 1) for _, start, length in islice(chunks(position + at), 1)):
         return False
-    file.seek(max(position, size - (1 << 16)))
-    return bool(rest.strip(b"\0")) or bool(file.read().strip(b"\0"))
+    file.seek(position)
+    if file.read(11).startswith((b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")):
+        return False
+    return any(block.strip(b"\0") for block in iter(lambda: file.read(1 << 16), b""))
 
 
 def _w64(file: BinaryIO, size: int) -> Samples | None:
     form = b""
-    for name, start, length in _chunks(file, 40, "little", name=16, length=8, pad=8):
+    chunks = partial(_chunks, file, order="little", name=16, length=8, pad=8)
+    for name, start, length in chunks(40):
         if name == W64_FORMAT:
             file.seek(start)
             form = file.read(min(max(length, 16), 1024))
         elif name == W64_DATA:
             promised = length if 0 < length < LONGEST else None
-            hidden = promised is None or _has_more_samples(file, start, promised + -promised % 8, size)
+            stop = start + (promised or 0)
+            hidden = promised is None or _has_more_samples(file, stop + -promised % 8, size, chunks)
             return Samples(start, promised, hidden, wav_header(form))
     return None
 
 
 def _aiff(file: BinaryIO, size: int) -> Samples | None:
     common = 0
-    for name, start, length in _chunks(file, 12, "big"):
+    chunks = partial(_chunks, file, order="big")
+    for name, start, length in chunks(12):
         if name == b"COMM":
             common = start
         if name != b"SSND" or start > HEADER_BYTES:
@@ -222,18 +231,19 @@ def _aiff(file: BinaryIO, size: int) -> Samples | None:
         channels, bits = struct.unpack_from(">H4xH", head, common)
         if common and (frame := channels * -(-bits // 8)):
             head[common + 2 : common + 6] = (available // frame & 0xFFFF_FFFF).to_bytes(4)
-        hidden = promised is None or _has_more_samples(file, start + 8, promised, size)
+        hidden = promised is None or _has_more_samples(file, start + 8 + promised, size, chunks)
         return Samples(start + 8, promised, hidden, bytes(head))
     return None
 
 
 def _caf(file: BinaryIO, size: int) -> Samples | None:
-    for name, start, length in _chunks(file, 8, "big", length=8, pad=1):
+    chunks = partial(_chunks, file, order="big", length=8, pad=1)
+    for name, start, length in chunks(8):
         if name == b"data" and start < HEADER_BYTES:
             promised = length - 4 if 4 < length < LONGEST else None
             file.seek(0)
             head = file.read(start - 8) + 2 * OPEN_END
-            hidden = promised is not None and _has_more_samples(file, start + 4, promised, size)
+            hidden = promised is not None and _has_more_samples(file, start + 4 + promised, size, chunks)
             return Samples(start, promised, hidden, head)
     return None
 

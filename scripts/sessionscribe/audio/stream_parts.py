@@ -130,12 +130,14 @@ def _cluster_time(data: bytes, first: int, cluster: int) -> int | None:
     """Return the time of the cluster whose blocks begin at ``first``, derived from the next ``cluster``."""
     _, at = vint(data, cluster + len(CLUSTER))
     length, start = vint(data, at + 1)
-    following = next(_blocks(data, start + (length or 0), len(data)), None)
-    times = [time for track, time in _blocks(data, first, cluster) if following and track == following[0]]
-    if data[at : at + 1] != b"\xe7" or not length or not following or not times:
+    following = dict(reversed(list(_blocks(data, start + (length or 0), len(data)))))
+    blocks = [(track, time) for track, time in _blocks(data, first, cluster) if track in following]
+    if data[at : at + 1] != b"\xe7" or not length or not blocks:
         return None
+    last, _ = blocks[-1]
+    times = [time for track, time in blocks if track == last]
     step = times[-1] - times[-2] if len(times) > 1 else 0
-    return max(0, int.from_bytes(data[start : start + length]) + following[1] - step - times[-1])
+    return max(0, int.from_bytes(data[start : start + length]) + following[last] - step - times[-1])
 
 
 def _relocated(file: BinaryIO, start: int, size: int, shift: int) -> Iterator[bytes | tuple[int, int]]:

@@ -73,10 +73,6 @@ class Prober:
         checksums.write()
         remote = [file for file in files if file.item is not None]
         looked = local | dict(zip(remote, self._remotely(remote, durations), strict=True))
-        sliced = {row.checksum: row.header for row in rows if row.header is not None}
-        for file, result in looked.items():
-            if result.found is None and result.checksum in sliced:
-                looked[file] = replace(result, header=sliced[result.checksum])
         for group in groups:
             if group.layout == "live":
                 looked |= self._with_headers(group.files, looked)
@@ -93,13 +89,27 @@ class Prober:
         """Inspect parts that are not files of their own again, with the header of an earlier part."""
         better: dict[File, ProbeResult] = {}
         whole: list[File] = []
+        known = {  # by content, since parts may be renumbered or copied
+            row.checksum: with_header.checksum
+            for session in self.known.values()
+            for row in session.rows
+            if (with_header := session.header(row))
+        }
+        part_of: dict[str, int] = {}
         with contextlib.ExitStack() as stack:
             source = self._sources(stack)
             header = functools.cache(lambda file: stream_parts.header_of(source(file)))
             for file in sorted(files, key=lambda each: each.part or 0):
                 result = looked[file]
-                if result.header is not None or not result.checksum or file.part is None:
+                if not result.checksum or file.part is None:
                     continue
+                head_of = "" if result.found else known.get(result.checksum, "")
+                if head_of in part_of:
+                    better[file] = replace(result, header=part_of[head_of])
+                    continue
+                if head_of:  # but that part is not here
+                    result = better[file] = self._probed(source(file), result.checksum, {})
+                part_of[result.checksum] = file.part
                 kinds = {found.container for each in (file, *whole[-1:]) if (found := looked[each].found)}
                 if result.problem is None and len(kinds) < 2:
                     whole.append(file)

@@ -168,6 +168,8 @@ def _renewed(
         or not before.duration_s
     ):
         found = replace(found, duration_s=row.duration_s, header=row.header)
+    elif row.header is not None:
+        found = replace(found, header=row.header)
     if row.layout == "live":
         if before.source != row.source:
             found = replace(found, part=row.part)
