@@ -214,7 +214,7 @@ def test_a_hardened_sshd_and_a_python3_that_is_too_old(tmp_path: Path) -> None:
                 lambda: connection.run("true"),
                 lambda: connection.send([(ROOT, "Makefile")], str(box.home)),
             ):
-                with pytest.raises(UnusableError, match="too few sessions per connection.*MaxSessions"):
+                with pytest.raises(UnusableError, match=r"too few sessions per connection.*MaxSessions"):
                     use()
         finally:
             connection.close()

@@ -26,8 +26,8 @@ REQUIREMENTS, UV_REQUIREMENTS = "requirements.txt", "uv.txt"
 COMPLETE = ".whole"
 """A file in each folder of scripts that was copied completely."""
 FIND_PYTHON = (
-    f'for python in {" ".join(CANDIDATES)}; do "$python" -c "import sys; sys.exit(sys.version_info < {OLDEST})" '
-    '2>/dev/null && echo "$python" && break; done; true'
+    f'for python in {" ".join(CANDIDATES)}; do "$python" 2>/dev/null -c "import sys; '
+    f'sys.exit(sys.version_info < {OLDEST})" && echo "$python" && break; done; true'
 )
 """A shell script that prints the first interpreter that is new enough, if there is one."""
 KEPT_DAYS = 30
