@@ -186,7 +186,7 @@ def test_a_pattern_from_a_servers_root_is_looked_for_there(monkeypatch: pytest.M
 
     monkeypatch.setattr(listing, "_found", find_nothing)
     for pattern in ("nas:/*.wav", "nas:*.wav", "nas:/srv/*/a.wav"):
-        with pytest.raises(UserError, match=rf"^{re.escape(pattern)}: matches no file"):
+        with pytest.raises(UserError, match=rf"^{re.escape(pattern)}: does not exist, and matches no file"):
             listing.list_files(pattern)
     assert asked == ["nas:/", "nas:", "nas:/srv"]
 

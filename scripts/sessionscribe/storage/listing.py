@@ -73,7 +73,8 @@ def list_files(source: str) -> list[Item]:
         base, pattern = _split_pattern(path)
         if found := list(_found(f"{root}{base}", ["--recursive", f"--include=/{pattern}"])):
             return found
-        raise UserError("matches no file", where=source, hint="Check the pattern, and quote it") from None
+        what, hint = f"{MISSING}, and matches no file as a pattern", "Check the name or pattern"
+        raise UserError(what, where=source, hint=hint) from None
     if len(items) == 1 and items[0].path == PurePosixPath(path) / PurePosixPath(path).name:
         # This may be a file, or a folder that contains a single file of the same name.
         item = stat(source)
