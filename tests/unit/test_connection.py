@@ -15,10 +15,11 @@ import pytest
 
 import sshd
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.connection import Connection, RemoteError
+from sessionscribe.runners.connection import Connection
 from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address, Settings
 from sessionscribe.runners.registry import machine_of
+from sessionscribe.runners.remote_workspace import FIND_PYTHON
 from sessionscribe.runners.worker_connection import WorkerConnection
 from sshd import Host, eventually
 
@@ -45,8 +46,8 @@ def test_commands_share_one_connection_and_end_with_it(connection: Connection, h
     log = (host.folder / "sshd.log").read_text().count("Accepted publickey")
     assert connection.run("echo one; echo two") == "one\ntwo\n"
     assert connection.run('exec sh -c \'printf "%s" "$HOME"\'') == str(host.home)
-    with pytest.raises(RemoteError, match="not so"):
-        connection.run("echo not so >&2; exit 3")
+    with pytest.raises(UnusableError, match=r"\(not so\)"):
+        connection.run("echo at all; echo not so >&2; exit 3")
     assert (host.folder / "sshd.log").read_text().count("Accepted publickey") == log
     sleeper = connection.start("sleep 600")
     assert eventually(lambda: host.pids("sleep 600"), 5)
@@ -173,8 +174,50 @@ def test_a_job_that_takes_too_long_costs_its_worker(connection: Connection, host
 
 
 def test_without_python_there_the_machine_is_of_no_use(connection: Connection, host: Host) -> None:
-    with pytest.raises(UnusableError, match="Install Python"):
-        WorkerConnection(connection, "exec pythonx guard.py", [], cwd=str(host.home), environment={})
+    old = host.home / "python3.6"
+    old.write_text(
+        "#!/bin/sh\necho '  while (left := 1):' >&2; echo 'SyntaxError: invalid syntax' >&2; exit 1\n"
+    )
+    old.chmod(0o755)
+    for python, why in (("pythonx", "not found"), (str(old), r"\(SyntaxError: invalid syntax\)")):
+        with pytest.raises(UnusableError, match=f"{why}.*Install Python"):
+            WorkerConnection(connection, f"exec {python} guard.py", [], cwd=str(host.home), environment={})
+
+
+def test_a_shell_that_runs_no_commands_is_final(tmp_path: Path) -> None:
+    with sshd.started(tmp_path / "box", "box") as box:
+        key = (box.folder / "key.pub").read_text()
+        (box.folder / "key.pub").write_text(f'command="bash -r -c \\"$SSH_ORIGINAL_COMMAND\\"" {key}')
+        with pytest.raises(
+            UnusableError, match=r"runs no commands \(.*restricted.*`ssh box true` work first"
+        ):
+            Connection("ssh:box", Address("box", ("-F", str(box.config)))).open()
+
+
+def test_a_hardened_sshd_and_a_python3_that_is_too_old(tmp_path: Path) -> None:
+    """Lynis suggests two sessions; on RHEL 8, `python3` is 3.6 even if a newer one is installed."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").symlink_to("/bin/false")
+    (tmp_path / "bin/python3.13").symlink_to(sys.executable)
+    path = f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}"
+    with sshd.prepared(tmp_path / "box", "box", environment={"PATH": path}) as box:
+        with (box.folder / "sshd_config").open("a") as settings:
+            settings.write("MaxSessions 2\n")
+        box.start()
+        connection = Connection("ssh:box", Address("box", ("-F", str(box.config))))
+        connection.open()
+        try:
+            assert connection.run(f"exec sh -c '{FIND_PYTHON}'") == "python3.13\n"
+            connection.start("sleep 600")
+            assert eventually(lambda: box.pids("sleep 600"), 5)
+            for use in (
+                lambda: connection.run("true"),
+                lambda: connection.send([(ROOT, "Makefile")], str(box.home)),
+            ):
+                with pytest.raises(UnusableError, match=r"too few sessions per connection.*MaxSessions"):
+                    use()
+        finally:
+            connection.close()
 
 
 @pytest.mark.parametrize(
@@ -185,6 +228,9 @@ def test_without_python_there_the_machine_is_of_no_use(connection: Connection, h
         ("ssh:", "names no host"),
         ("ssh:-oProxyCommand=x", "names no host"),
         ("ssh:ssh://box:22", "a port belongs into"),
+        ("ssh:me@box:22", "a port belongs into"),
+        ("ssh:[::1]", "names no host"),
+        ("ssh:me@", "names no host"),
     ],
 )
 def test_a_runner_that_is_none_is_said_so(name: str, message: str) -> None:
@@ -194,6 +240,7 @@ def test_a_runner_that_is_none_is_said_so(name: str, message: str) -> None:
 
 
 def test_a_host_is_what_ssh_knows_and_stays_as_it_is() -> None:
+    machine_of("ssh:me@fe80::1%eth0", Settings(Path("/project")))
     machine = machine_of("ssh:me@box", Settings(Path("/project"), ssh=("-F", "config")))
     assert machine.start() == Address("me@box", ("-F", "config"))
     assert machine.stop_command == ""
@@ -288,14 +335,26 @@ Try 'colab -h' for help.
         ("Traceback\n+-----+\n| gone |\n+-----+\n\n", "gone"),
         ("  × No solution found:\n  ╰─▶ there is no torch 9\n", "there is no torch 9"),
         ("@@@@@@\nHost key verification failed.\r\n", "Host key verification failed."),
-        ("=====\n", "no answer within 20 s"),
+        (
+            "c: line 3: Bad configuration option: useKeychain\nc: terminating, 1 bad options\n",
+            "c: line 3: Bad configuration option: useKeychain",
+        ),
+        (
+            "Received disconnect from ::1:2: Too many authentication failures\nDisconnected from ::1\n",
+            "Received disconnect from ::1:2: Too many authentication failures",
+        ),
+        (
+            "channel 0: open failed: Connection refused\nstdio forwarding failed\n",
+            "channel 0: open failed: Connection refused",
+        ),
+        ("=====\n", "ssh gives no reason"),
     ],
 )
 def test_the_cause_of_a_failed_connection_is_the_message_in_its_frame(
     said: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "said").write_text(
-        f"{said}Connection closed by UNKNOWN port 65535\n" if why[0] != "n" else said
+        f"{said}Connection closed by UNKNOWN port 65535\n" if "=" not in said else said
     )
     (tmp_path / "ssh").write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2; exit 255\n")
     (tmp_path / "ssh").chmod(0o755)

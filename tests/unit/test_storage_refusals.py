@@ -47,6 +47,14 @@ SAID = [
     ),
     ("missing", "error in ListJSON: directory not found"),
     ("remote", 'Failed to create file system for "x:": didn\'t find section in config file ("x")'),
+    ("remote", 'Failed to create file system for "x:": didn\'t find backend called "gdrive"'),
+    ("remote", 'Failed to load config file "c": unable to decrypt configuration and not allowed to ask'),
+    ("remote", 'Failed to load config file "c": could not parse line: [x'),
+    ("remote", 'request send failed, Get "https://m": tls: failed to verify certificate: x509: unknown'),
+    ("remote", "https response error StatusCode: 301, api error PermanentRedirect: The bucket you are"),
+    ("remote", "StatusCode: 400, api error AuthorizationHeaderMalformed: the region 'us-east-1' is wrong"),
+    ("credentials", "StatusCode: 400, api error ExpiredToken: The provided token has expired."),
+    ("refused", 'failed to open source object: Object in GLACIER, restore first: bucket="b", key="k"'),
     ("unreachable", 'Get "http://127.0.0.1:1/bkt": dial tcp 127.0.0.1:1: connect: connection refused'),
     ("unreachable", "dial tcp: lookup s3.nowhere.example on 127.0.0.1:53: no such host"),
     ("unreachable", 'Get "https://drive.example/x": net/http: TLS handshake: unexpected EOF'),
@@ -94,6 +102,8 @@ def test_what_is_not_known_is_passed_on() -> None:
         "rclone failed (the moon is full)",
     )
     assert explain([], "usage")[1] == "rclone failed (usage)"
+    said = "S3: GetObject, https response error StatusCode: 400, HostID: , api error KMS.Disabled: off"
+    assert explain([said], "error")[1] == "rclone failed (KMS.Disabled: off)"
 
 
 def test_a_name_of_a_recording_is_no_reason() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,21 +165,29 @@ def test_patterns_are_rclones(bucket: Path, tone: bytes) -> None:
     assert [group.name for group in sources.discover(["far:rec/a?.wav"])] == ["a1", "a2"]
     assert [group.name for group in sources.discover(["far:rec/**/a*.wav"])] == ["a3"]
     assert [group.name for group in sources.discover(["far:rec/b[1].wav"])] == ["b-1"]
+    assert [group.name for group in sources.discover(["far:rec/a1.wav/"])] == ["a1"]
+    for place in ("far:rec/../rec", "far:./rec/a1.wav"):
+        with pytest.raises(UserError, match="Write the path without them"):
+            sources.discover([place])
+    for place in ("x:rec", "gs://bucket/rec", "https://host/a.wav"):
+        with pytest.raises(UserError, match="elsewhere is `REMOTE:PATH`"):
+            sources.discover([place])
 
 
 def test_a_pattern_from_a_servers_root_is_looked_for_there(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(listing, "_has_twins", lambda *_: False)
 
-    def list_nothing(folder: str, filters: list[str]) -> list[listing.Item]:
-        if not filters:
+    def find_nothing(folder: str, options: list[str]) -> list[listing.Item]:
+        if not options[1:]:
             raise UserError("does not exist", where=folder, hint="")
         asked.append(folder)
         return []
 
-    monkeypatch.setattr(listing, "_list", list_nothing)
+    monkeypatch.setattr(listing, "_found", find_nothing)
     for pattern in ("nas:/*.wav", "nas:*.wav", "nas:/srv/*/a.wav"):
-        listing.list_files(pattern)
+        with pytest.raises(UserError, match=rf"^{re.escape(pattern)}: does not exist, and matches no file"):
+            listing.list_files(pattern)
     assert asked == ["nas:/", "nas:", "nas:/srv"]
 
 

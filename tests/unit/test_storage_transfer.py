@@ -54,10 +54,13 @@ def wait_for_bytes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["s3", *OTHERS])
-def test_a_file_arrives_as_it_is(kind: str, tmp_path: Path) -> None:
+def test_a_file_arrives_as_it_is(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if variables that the user has set for other uses of rclone say otherwise."""
     (tmp_path / "srv/rec").mkdir(parents=True)
     (tmp_path / "srv/rec/a b.wav").write_bytes(b"sound")
     with serving(kind, tmp_path / "srv"):
+        for option in ("VERBOSE=2", "PROGRESS=true", "DRY_RUN=true", "EXCLUDE=*.wav", "MAX_SIZE=1"):
+            monkeypatch.setenv(*f"RCLONE_{option}".split("="))
         item = listing.stat("far:rec/a b.wav")
         assert item is not None
         transfer.download(item.source, tmp_path / "here.wav", item.checksum)

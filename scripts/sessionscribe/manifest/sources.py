@@ -168,7 +168,10 @@ def _group(source: str, layout: str | None) -> list[Group]:
     if drive_desktop.may_be_in_drive(source):
         source = f"{DRIVE_DESKTOP}:{source}"
         return _group_local(drive_desktop.find(source), source, layout)
-    raise UserError("does not exist", where=source, hint="Check the name; nothing was added")
+    elsewhere = "; elsewhere is `REMOTE:PATH`, with a remote of rclone, or `s3://BUCKET/PATH`" * (
+        ":" in source
+    )
+    raise UserError("does not exist", where=source, hint=f"Check the name{elsewhere}; nothing was added")
 
 
 def _group_local(path: Path, source: str, layout: str | None) -> list[Group]:

@@ -26,17 +26,28 @@ from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address
 
 KEEP_OPEN = "p=$PPID; echo ready; cat >/dev/null; kill $p"
-QUIET = ("BatchMode=yes", "RequestTTY=no", "RemoteCommand=none", "ClearAllForwardings=yes")
+QUIET = (
+    *("BatchMode=yes", "RequestTTY=no", "RemoteCommand=none"),
+    *("PermitLocalCommand=no", "ClearAllForwardings=yes"),
+)
 MASTER = ("ControlMaster=yes", "ControlPersist=no", "ServerAliveCountMax=3")
 HOPELESS = (
-    "Permission denied",
-    "Host key verification failed",
-    "Bad configuration option",
-    "no such identity",
+    *("Permission denied (", "Host key verification failed", "Too many authentication failures"),
+    *("Unable to negotiate", "invalid characters", "Bad owner or permissions"),
+    *("Bad configuration option", "Unsupported option", "no argument after keyword"),
 )
 """Parts of ssh's messages after which a retry is useless."""
-CONSEQUENCES = ("kex_exchange_identification:", "Connection closed by", "Connection reset by")
-"""Beginnings of ssh's messages that only follow from what a ProxyCommand has reported."""
+TOO_MANY_SESSIONS = "Session open refused by peer"
+CONSEQUENCES = (
+    *("kex_exchange_identification:", "Connection closed by", "Connection reset by"),
+    *(
+        "stdio forwarding failed",
+        "Disconnected from",
+        "rsync error:",
+        "rsync: connection unexpectedly closed",
+    ),
+)
+"""Beginnings of messages of ssh and rsync that only follow from an earlier one."""
 NO_CONNECTION = 255
 RSYNC_UNABLE = (1, 2, 4)
 """rsync's exit codes if one side does not know an option or the protocol."""
@@ -50,10 +61,6 @@ IN_FOLDER = (
 FULL = ("No space left on device", "Disk quota exceeded")
 PREFIX = "sessionscribe-ssh-"
 STATISTIC = re.compile(r"^Total bytes (sent|received): ([\d,.]+)$", re.MULTILINE)
-
-
-class RemoteError(Exception):
-    """A command on the machine failed; the text is the end of its standard error."""
 
 
 class Connection:
@@ -107,7 +114,9 @@ class Connection:
         lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
         if lines[:1] == ["ready"]:
             return
+        ended = not self.alive
         self._cut()  # only then ssh's messages are complete
+        code = self._master.returncode if ended else NO_CONNECTION
         said = errors.read_text(encoding="utf-8", errors="replace").strip()
         self.close()
         if lines:
@@ -115,14 +124,19 @@ class Connection:
             what = f"the shell there prints `{visible(line[:80])}` before a command, or instead of it"
             hint = "rsync needs a silent shell: print that only on terminals (see `~/.bashrc` there)"
             raise UnusableError(what, where=self.name, hint=hint)
-        said = cause(said, f"no answer within {self.address.connect_s:g} s", besides=CONSEQUENCES)
+        otherwise = "ssh gives no reason" if ended else f"no answer within {self.address.connect_s:g} s"
+        reason = hopeless(said) or cause(said, otherwise, besides=CONSEQUENCES)
         for sign, what, hint in self.address.refusals:
             if sign in said:
                 raise UnusableError(what, where=self.name, hint=hint)
-        if any(sign in said for sign in HOPELESS):
-            hint = f"Make `ssh {self.address.destination}` work without a prompt first"
-            raise UnusableError(f"ssh cannot log in ({said})", where=self.name, hint=hint)
-        raise DisconnectedError(f"no connection to {self.name} ({said})")
+        destination = self.address.destination
+        if 0 <= code < NO_CONNECTION:  # not ssh's own code, but that of the shell there
+            what = f"the shell there runs no commands ({cause(said, f'exit code {code}')})"
+            raise UnusableError(what, where=self.name, hint=f"Make `ssh {destination} true` work first")
+        if hopeless(said):
+            hint = f"Make `ssh {destination}` work without a prompt first"
+            raise UnusableError(f"ssh cannot log in ({reason})", where=self.name, hint=hint)
+        raise DisconnectedError(f"no connection to {self.name} ({reason})")
 
     @property
     def alive(self) -> bool:
@@ -151,7 +165,7 @@ class Connection:
         """Run a shell command there and return its standard output.
 
         Raises:
-            RemoteError: the command failed.
+            UnusableError: the command failed.
             DisconnectedError: the connection failed, or the command did not end in time.
         """
         process = self.start(command)
@@ -166,11 +180,20 @@ class Connection:
             raise DisconnectedError(what) from None
         said = err.decode(errors="replace").strip()
         if process.returncode == NO_CONNECTION:
-            reason = said[-300:] or "no reason given"
-            raise DisconnectedError(f"the connection to {self.name} is lost ({reason})")
+            raise self.lost(said)
         if process.returncode:
-            raise RemoteError(said[-2000:] or f"exit code {process.returncode}")
+            reason = cause(said, f"exit code {process.returncode}")
+            hint = "Make room there, or choose another folder with `warm-remote-dir`"
+            raise UnusableError(f"our folder there cannot be used ({reason})", where=self.name, hint=hint)
         return out.decode(errors="replace")
+
+    def lost(self, said: str) -> DisconnectedError | UnusableError:
+        """Return the error for a command that has no connection (any more), from what ssh has printed."""
+        if TOO_MANY_SESSIONS in said:
+            what, hint = "sshd there allows too few sessions per connection", "Raise its `MaxSessions` to 10"
+            return UnusableError(what, where=self.name, hint=hint)
+        reason = cause(said, besides=CONSEQUENCES)
+        return DisconnectedError(f"the connection to {self.name} is lost ({reason})")
 
     def send(self, files: Iterable[tuple[Path, str]], folder: str) -> None:
         """Copy files to a folder there, except those that have the same size and time there.
@@ -234,9 +257,9 @@ class Connection:
                 raise UnusableError("the disk there is full", where=self.name, hint=hint)
             raise UserError("the disk is full", where=target, hint="Make room and run again")
         if done.returncode in RSYNC_LOST or not self.alive:
-            reason = said.splitlines()[0] if said else "rsync"
-            raise DisconnectedError(f"the connection to {self.name} is lost ({reason})")
-        raise UserError(f"rsync failed ({said[-500:]})", where=self.name, hint="Run again")
+            raise self.lost(said)
+        reason = cause(said, besides=CONSEQUENCES)
+        raise UserError(f"rsync failed ({reason})", where=self.name, hint="Run again")
 
     def close(self) -> None:
         """Cut the connection, and with it all commands that still use it."""
@@ -254,6 +277,12 @@ class Connection:
             except subprocess.TimeoutExpired:  # the network is gone, or the machine does not answer
                 self._master.kill()
                 self._master.wait()
+
+
+def hopeless(said: str) -> str:
+    """Return the last of ssh's messages after which a retry is useless, or ""."""
+    lines = reversed(said.splitlines())
+    return next((line.strip() for line in lines if any(sign in line for sign in HOPELESS)), "")
 
 
 def _options(*settings: str) -> list[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sessionscribe.core.errors import UserError, cause
+from sessionscribe.runners.errors import DisconnectedError
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,16 @@ class Address:
         """Run a shell command there, over a connection of its own.
 
         Raises:
-            subprocess.TimeoutExpired: it takes longer than 30 s.
+            DisconnectedError: it takes longer than 30 s.
         """
         alone = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlPath=none"]
         argv = ["ssh", *alone, *self.options, self.destination, command]
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        try:
+            return subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise DisconnectedError(f"{self.destination}: no answer within 30 s") from None
 
 
 class Machine(ABC):

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Literal, TypeVar
 
 from sessionscribe.core.errors import UserError, cause
-from sessionscribe.runners.connection import HOPELESS
+from sessionscribe.runners.connection import hopeless
 from sessionscribe.runners.errors import DisconnectedError
 from sessionscribe.runners.machine import Address, Machine, Settings
 from sessionscribe.runners.usage_log import note_event
@@ -185,11 +185,11 @@ class ManagedMachine(Machine):
         self._last_address = address
         try:
             done = address.run("true")
-        except subprocess.TimeoutExpired:
+        except DisconnectedError:
             return None
         said = done.stderr.decode(errors="replace")
         self._ssh_error = cause(said, "")
-        return address if done.returncode == 0 or any(sign in said for sign in HOPELESS) else None
+        return address if done.returncode == 0 or hopeless(said) else None
 
     def stop(self) -> None:
         """Stop the machine if this run has started it, and verify that it is off.
@@ -223,7 +223,7 @@ class ManagedMachine(Machine):
             except (DisconnectedError, UserError) as error:
                 problem = f" ({error})"
             if problem and self._stops_itself and self._last_address:
-                with suppress(subprocess.TimeoutExpired):
+                with suppress(DisconnectedError):
                     self._last_address.run(self._stops_itself)
             time.sleep(1)
         self._gave_up = True  # the watchdog tries again when this process ends

@@ -8,6 +8,7 @@ stops the machine of a run that was killed; ``managed_machine`` starts it and wr
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Mapping
@@ -19,10 +20,12 @@ from sessionscribe.runners.ec2 import Instance
 from sessionscribe.runners.machine import Address, Host, Machine, Settings
 
 LOCAL = "local"
+NO_HOST = re.compile(r"^[-@]|(^|@)$|[/\[\]\s]|^[^:]*:\d*$")
+"""What ssh does not take as a host: also URLs, brackets, and a port, unlike an IPv6 address."""
 
 
 def _host(name: str, argument: str, settings: Settings) -> Machine:
-    if not argument or argument.startswith("-") or "//" in argument:
+    if NO_HOST.search(argument):
         hint = "Write `ssh:HOST` or `ssh:USER@HOST`; a port belongs into ~/.ssh/config"
         raise UserError("names no host", where=name, hint=hint)
     address = Address(argument, settings.ssh)

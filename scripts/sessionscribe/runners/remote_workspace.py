@@ -12,7 +12,8 @@ from typing import Any
 from sessionscribe.core.errors import UserError, cause
 from sessionscribe.core.files import sha256
 from sessionscribe.runners import sources
-from sessionscribe.runners.connection import Connection, RemoteError
+from sessionscribe.runners.connection import Connection
+from sessionscribe.runners.environment import CANDIDATES, OLDEST
 from sessionscribe.runners.errors import DiedError, UnusableError
 from sessionscribe.runners.job_bundle import hub_models
 from sessionscribe.runners.machine import Machine, Settings
@@ -24,6 +25,11 @@ HERE = Path(__file__).parent
 REQUIREMENTS, UV_REQUIREMENTS = "requirements.txt", "uv.txt"
 COMPLETE = ".whole"
 """A file in each folder of scripts that was copied completely."""
+FIND_PYTHON = (
+    f'for python in {" ".join(CANDIDATES)}; do "$python" 2>/dev/null -c "import sys; '
+    f'sys.exit(sys.version_info < {OLDEST})" && echo "$python" && break; done; true'
+)
+"""A shell script that prints the first interpreter that is new enough, if there is one."""
 KEPT_DAYS = 30
 """Folders there that have not been used for this long are removed."""
 ENVIRONMENT_S = 3600.0
@@ -64,11 +70,7 @@ class RemoteWorkspace:
         make = f"cd && mkdir -p {folder} && chmod 700 {folder} && cd {folder} && mkdir -p src work env"
         clear = f"find src work env -mindepth 1 -maxdepth 1 -mtime +{KEPT_DAYS} -exec rm -rf {{}} +"
         command = f"exec sh -c {shlex.quote(f'{make} || exit 1; {clear}; pwd -P')}"
-        try:
-            return self.connection.run(command, timeout_s=300).strip()
-        except RemoteError as error:
-            what, hint = f"cannot make a folder there ({error})", "Choose another one with `warm-remote-dir`"
-            raise UnusableError(what, where=self.machine.name, hint=hint) from None
+        return self.connection.run(command, timeout_s=300).strip()
 
     def _copy(self, files: Sequence[tuple[Path, str]]) -> str:
         """Copy source files there, unless they are there, and return the folder there.
@@ -94,8 +96,10 @@ class RemoteWorkspace:
         folder = f"{self._root}/env/{'-'.join([sha256(pins / REQUIREMENTS)[:16], *build])}"
         self.connection.send([(pins, REQUIREMENTS), (pins, UV_REQUIREMENTS)], f"{folder}-pins")
         given = (f"{folder}-pins/{file}" for file in (REQUIREMENTS, UV_REQUIREMENTS))
-        argv = ["python3", f"{self._tools}/environment.py", *given, folder, *build]
-        installer = self._start(f"{self.mirror}/.environment", argv, python="python3")
+        found = self.connection.run(f"exec sh -c {shlex.quote(FIND_PYTHON)}").strip()
+        python = found or CANDIDATES[0]
+        argv = [python, f"{self._tools}/environment.py", *given, folder, *build]
+        installer = self._start(f"{self.mirror}/.environment", argv, python=python)
         try:
             return str(installer.ask({}, ENVIRONMENT_S)["python"])
         except DiedError as death:

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from sessionscribe.core.errors import cause
 from sessionscribe.runners.connection import NO_CONNECTION, Connection
 from sessionscribe.runners.errors import DiedError, DisconnectedError, UnusableError
 from sessionscribe.runners.worker_process import WorkerProcess
 
 LAST_LINES = 20
 GRACE_S = 5.0
-GUARD_LOST, NOT_FOUND = 143, 127
+GUARD_LOST = 143
 
 
 class WorkerConnection(WorkerProcess):
@@ -69,11 +70,11 @@ class WorkerConnection(WorkerProcess):
                 self.process.kill()
             self.process.wait()
             reader.join(1)
-            if self.process.returncode == NOT_FOUND:
-                what, hint = f"cannot be run ({self.last_errors()})", "Install Python 3.11 or newer there"
-                raise UnusableError(what, where=f"{self._name}: {guard.split()[1]}", hint=hint)
-            reason = self.last_errors() or "no reason given"
-            raise DisconnectedError(f"{self._name}: the guard did not start ({reason})")
+            said, code = self.last_errors(), self.process.returncode
+            if code < 0 or code == NO_CONNECTION:
+                raise connection.lost(said or "the guard does not answer")
+            what, hint = f"cannot be run there ({cause(said)})", "Install Python 3.11 or newer there"
+            raise UnusableError(what, where=f"{self._name}: {guard.split()[1]}", hint=hint)
         self.about: dict[str, Any] = json.loads(line)
         threading.Thread(target=self.listen, name=f"{self._name}-replies", daemon=True).start()
         beat = min(10.0, lease_s / 5)

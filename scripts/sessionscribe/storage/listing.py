@@ -59,15 +59,22 @@ def list_files(source: str) -> list[Item]:
         UserError: there are none, or the remote cannot be read.
     """
     root, path = split(source)
+    if {".", ".."}.intersection(path.split("/")):
+        raise UserError("has `.` or `..` in its path", where=source, hint="Write the path without them")
+    path = path.rstrip("/") or path
+    source = root + path
     if _has_twins(source):
         _refuse_twin_folders(source)
     try:
-        items = _list(source, [])
+        items = _list(source)
     except UserError as error:
         if not MAGIC.intersection(path) or not error.what.startswith(MISSING):
             raise
         base, pattern = _split_pattern(path)
-        return _list(f"{root}{base}", [f"--include=/{pattern}"])
+        if found := list(_found(f"{root}{base}", ["--recursive", f"--include=/{pattern}"])):
+            return found
+        what, hint = f"{MISSING}, and matches no file as a pattern", "Check the name or pattern"
+        raise UserError(what, where=source, hint=hint) from None
     if len(items) == 1 and items[0].path == PurePosixPath(path) / PurePosixPath(path).name:
         # This may be a file, or a folder that contains a single file of the same name.
         item = stat(source)
@@ -115,8 +122,8 @@ def names(folder: str) -> list[str]:
         raise
 
 
-def _list(folder: str, filters: list[str]) -> list[Item]:
-    items = list(_found(folder, ["--recursive", *filters]))
+def _list(folder: str) -> list[Item]:
+    items = list(_found(folder, ["--recursive"]))
     if not items:
         hint = "Check the name, which is case-sensitive"
         raise UserError(f"{MISSING}, or holds no file", where=folder, hint=hint)

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,11 @@ EXIT_CODES = {
     10: "duration limit",
 }
 ENDS_ALL = ("remote", "credentials", "unreachable", "full", "clock")
+OWN_OPTIONS = re.compile(
+    r"RCLONE_(?:VERBOSE|QUIET|LOG_|USE_JSON_LOG|SYSLOG|PROGRESS|STATS|DUMP|DRY_RUN|INTERACTIVE|RC(?:_|$)|"
+    r"INCLUDE|EXCLUDE|FILTER|FILES_FROM|M(?:IN|AX)_|IGNORE_|IMMUTABLE|UPDATE$|SUFFIX|BACKUP_DIR|CO(?:MPARE|PY)_DEST)"
+)
+"""A user's variables that would change what rclone prints, chooses or writes, unlike those of remotes."""
 # If a server is away for some seconds, we wait. If it stays away, we give up within two minutes during a
 # transfer, and within half a minute if a user waits for the answer.
 PATIENCE = ("--retries=3", "--retries-sleep=3s", "--low-level-retries=4", "--contimeout=15s", "--timeout=60s")
@@ -184,7 +190,10 @@ def executable() -> str:
 
 
 def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return our environment with a remote for `s3://`, made of AWS's standard variables."""
+    """Return our environment without rclone's options, but with a remote for `s3://`.
+
+    That is made of AWS's standard variables.
+    """
     stem = f"RCLONE_CONFIG_{S3_REMOTE.upper()}_"
     endpoint = given.get("AWS_ENDPOINT_URL_S3") or given.get("AWS_ENDPOINT_URL")
     own = {"TYPE": "s3", "ENV_AUTH": "true", "PROVIDER": "Other" if endpoint else "AWS"}
@@ -193,7 +202,7 @@ def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
     if region := given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION"):
         own["REGION"] = region
     return {
-        **given,
+        **{name: value for name, value in given.items() if not OWN_OPTIONS.match(name)},
         **{f"{stem}{name}": value for name, value in own.items()},
         "RCLONE_ASK_PASSWORD": "false",
     }

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import re
 
+from sessionscribe.core.errors import shortened
+
 MEANINGS: dict[str, tuple[str, str, str]] = {
-    r"didn't find section in config file|didn't find backend": (
+    r"unable to decrypt configuration|password command failed": (
+        "remote",
+        "rclone's configuration is encrypted, and the password is missing or wrong",
+        "Set RCLONE_CONFIG_PASS or RCLONE_PASSWORD_COMMAND, then run again",
+    ),
+    r"Failed to load config file": (
+        "remote",
+        "rclone's configuration cannot be read",
+        "`rclone listremotes` says why, `rclone config file` where it is",
+    ),
+    r"didn't find backend": (
+        "remote",
+        "this rclone remote is of a type that rclone does not know",
+        "Correct its `type` with `rclone config`",
+    ),
+    r"didn't find section in config file": (
         "remote",
         "there is no rclone remote of that name",
         "`rclone listremotes` lists your remotes; `rclone config` creates one",
@@ -19,6 +36,21 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "remote",
         "there is no such shared drive, or this login is no member of it",
         "Check `team_drive` (`rclone config`), or ask for access",
+    ),
+    r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint": (
+        "remote",
+        "the bucket is in another region",
+        "Set `region` in the remote's configuration, or AWS_REGION for `s3://`",
+    ),
+    r"InvalidObjectState|Object in GLACIER": (
+        "refused",
+        "is archived (Glacier)",
+        "Restore it first (`rclone backend restore`), then run again",
+    ),
+    r"x509: ": (
+        "remote",
+        "the server's certificate is not trusted",
+        "Check this machine's clock; for your own certificates, set RCLONE_CA_CERT",
     ),
     r"downloadQuotaExceeded": (
         "quota",
@@ -86,7 +118,7 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "this folder or shared drive takes no more files",
         "Choose another folder",
     ),
-    r"InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|StatusCode: 40[13]\b|"
+    r"InvalidAccessKeyId|ExpiredToken|InvalidToken|SignatureDoesNotMatch|AccessDenied|StatusCode: 40[13]\b|"
     r"\bUnauthorized\b|\bForbidden\b|invalid_grant|couldn't fetch token|"
     r"unable to authenticate|no supported methods remain|empty token found|"
     r"authError|NoCredentialProviders|failed to refresh cached credentials|permission denied": (
@@ -135,5 +167,5 @@ def explain(messages: list[str], code: str) -> tuple[str, str, str]:
     for pattern, meaning in MEANINGS.items():
         if re.search(pattern, text, re.IGNORECASE):
             return meaning
-    last = " ".join(messages[-1].split()) if messages else code
-    return "other", f"rclone failed ({last[-300:]})", "`rclone lsf` with the same path may say more"
+    last = " ".join((messages[-1:] or [code])[0].rpartition("api error ")[2].split())
+    return "other", f"rclone failed ({shortened(last, 300)})", "`rclone lsf` with the same path may say more"
