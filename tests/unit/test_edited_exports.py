@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import docx
 import pytest
+from docx.oxml import OxmlElement
 
 from builders import transcript, word, words
 from sessionscribe.artifacts.transcript import Transcript
@@ -491,6 +494,16 @@ def written(path: Path) -> str:
          [(None, "Good evening: everybody."), (None, "It: rains.")]),
         (TURNS, "[00:00:01] Anna: Good evening: everybody.\n[00:00:09] Ben: It: rains.\n",
          [("Anna", "Good evening: everybody."), ("Ben", "It: rains.")]),
+        # Names with colons, and names that are written otherwise than by us.
+        (TURNS, "[00:00:01] Host: Anna: Good evening, everybody.\n[00:00:09] 12:30: It rains.\n",
+         [("Host: Anna", "Good evening, everybody."), ("12:30", "It rains.")]),
+        (TURNS, "[Anna] Good evening, everybody.\nBen – It rains.\n",
+         [("Anna", "Good evening, everybody."), ("Ben", "It rains.")]),
+        (TURNS, "[00:00:01] Anna:\nGood evening,\neverybody.\n- Ben: It rains.\n",
+         [("Anna", "Good evening, everybody."), ("Ben", "It rains.")]),
+        # Two lines are one now.
+        (TURNS, "[00:00:01] Anna: Good evening, everybody. [00:00:09] Ben: It rains.\n",
+         [("Anna", "Good evening, everybody."), ("Ben", "It rains.")]),
     ],
 )  # fmt: skip
 def test_labels_and_words_are_told_apart(
@@ -504,3 +517,107 @@ def test_labels_and_words_are_told_apart(
     path.write_text(copy, encoding="utf-8")
     project.correct(path)
     assert project.text() == wanted
+
+
+def tracked(path: Path) -> None:
+    """Rename speakers as Word does while it tracks changes, and put a paragraph into a form's field."""
+    document = docx.Document(str(path))
+    spoken = [p for p in document.paragraphs if "SPEAKER" in p.text]
+    for paragraph, name in zip(spoken, ("Anna", "Ben"), strict=True):
+        _, label, _ = paragraph.runs
+        deleted, inserted = OxmlElement("w:del"), OxmlElement("w:ins")
+        label._r.addnext(deleted)
+        deleted.addnext(inserted)
+        inserted.append(copy.deepcopy(label._r))
+        inserted[0].text = f" {name}:"
+        deleted.append(label._r)
+    control, content = OxmlElement("w:sdt"), OxmlElement("w:sdtContent")
+    control.append(content)
+    spoken[0]._p.addprevious(control)
+    content.append(spoken[0]._p)
+    document.save(str(path))
+
+
+def rewrite(path: Path, *changes: tuple[str, str], encoding: str = "utf-8", name: str = "") -> Path:
+    """Replace patterns in an export and save it as another program would."""
+    text = path.read_text(encoding="utf-8")
+    for pattern, new in (("SPEAKER(_|\\\\_)00", "Anna"), ("SPEAKER(_|\\\\_)01", "Ben"), *changes):
+        text = re.sub(pattern, new, text, flags=re.MULTILINE)
+    path.unlink()
+    path = path.with_name(name or path.name)
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+SAVED: dict[str, tuple[Format, Callable[[Path], Path | None]]] = {
+    "Word, tracked": ("docx", tracked),
+    "Word, first time deleted": ("docx", lambda path: rename(path, "00:00:01")),
+    "Notepad, Unicode": ("txt", lambda path: rewrite(path, ("\n", "\r\n"), encoding="utf-16")),
+    "Excel, Unicode text": ("tsv", lambda path: rewrite(path, encoding="utf-16", name="edited.txt")),
+    "Excel in Germany": (
+        "csv",
+        lambda path: rewrite(path, ('"(.*)"', r"\1"), (",(?! )", ";"), encoding="utf-8-sig"),
+    ),
+    "Audacity": ("aud", lambda path: rewrite(path, ("$", "\n\\\\\t100.0\t5000.0"), name="Labels.txt")),
+    "Notepad, name kept": ("srt", lambda path: rewrite(path, name="edited.srt.txt")),
+    "MAXQDA": ("maxqda", lambda path: rewrite(path, name="edited.txt")),
+    "Subtitle Edit, joined": ("srt", lambda path: rewrite(path, (r"\n\n2\n.* --> .*\n", "\n- "))),
+    "Aegisub, actors": (
+        "ass",
+        lambda path: rewrite(path, (",,Anna:", ",,SPEAKER_00:"), (",,Ben:", ",,SPEAKER_01:")),
+    ),
+    "no voice tags": ("vtt", lambda path: rewrite(path, ("<v (.*?)>", r"\1: "))),
+    "Google, Markdown": (
+        "md",
+        lambda path: rewrite(path, (r"\.$", r"\\."), (r"\Z", "\n[image1]: <data:image/png;base64,iVBO>\n")),
+    ),
+    "Markdown without empty lines and first time": (
+        "md",
+        lambda path: rewrite(path, ("00:00:01 ", ""), (r"\n\n00", "\n00"), (r"\*\*", "__")),
+    ),
+}  # fmt: skip
+
+
+def rename(path: Path, time: str) -> None:
+    """Rename the speakers in a Word document, and delete a time."""
+    document = docx.Document(str(path))
+    for run in (run for paragraph in document.paragraphs for run in paragraph.runs):
+        for old, new in ((time, ""), ("SPEAKER_00", "Anna"), ("SPEAKER_01", "Ben")):
+            run.text = run.text.replace(old, new)
+    document.save(str(path))
+
+
+@pytest.mark.parametrize("program", SAVED)
+def test_names_are_names_as_programs_save_them(tmp_path: Path, program: str) -> None:
+    project = Corrector(tmp_path, transcript(*TURNS, session="s", duration_s=20))
+    format, save = SAVED[program]
+    path = project.export(format)
+    project.correct(save(path) or path)
+    assert project.text() == [("Anna", "Good evening, everybody."), ("Ben", "It rains.")]
+    assert {edit.edit for edit in project.edits()} == {"name"}
+
+
+def test_a_number_that_ends_the_last_cue_is_spoken(tmp_path: Path) -> None:
+    """pysubs2 would take it for the number of the next cue."""
+    parts = [
+        ("A speaker with a long name", words("It cost us", 1)),
+        ("A speaker with a long name", words("1984", 9)),
+    ]
+    project = Corrector(tmp_path, transcript(*parts, session="s", duration_s=20))
+    project.correct(project.export("srt"))
+    assert project.edits() == []
+
+
+def test_a_row_that_was_there_is_no_label(tmp_path: Path) -> None:
+    """Though what follows a dash in it begins another line."""
+    parts = [
+        ("Anna", words("we said at the end of the day – it rains again", 1)),
+        (None, words("okay – it rains again", 9)),
+        ("Ben", words("It rains again and again.", 14)),
+    ]
+    for format in ("srt", "vtt", "txt"):
+        project = Corrector(
+            tmp_path / format, transcript(*parts, session="s", duration_s=20), max_line_chars=30
+        )
+        project.correct(project.export(format))
+        assert project.edits() == [], format

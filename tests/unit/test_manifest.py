@@ -76,12 +76,13 @@ def test_a_missing_manifest_is_an_empty_one(tmp_path: Path) -> None:
     assert manifest.read(tmp_path / "none.tsv") == {}
 
 
-def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])  # the only Unicode with tabs that Excel writes
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "m.tsv"
-    path.write_bytes(b"\xef\xbb\xbfsession\tshape\ttrack\tsource\r\ns\trecording\tmix\ta.mp3\r\n\r\n")
+    path.write_bytes("session\tshape\ttrack\tsource\r\ns\trecording\tmix\tä.mp3\r\n\r\n".encode(encoding))
     found = manifest.read(path)
     assert found["s"].problem is None
-    assert found["s"].rows[0].source == "a.mp3"
+    assert found["s"].rows[0].source == "ä.mp3"
 
 
 def test_a_wrong_column_names_the_nearest(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Atomic writes and checksums of files."""
 
+import codecs
 import hashlib
 import io
 import os
@@ -29,6 +30,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
             _rename({path: temporary})
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    r"""Return the text of a file that people save: UTF-8, or UTF-16 with its mark; lines end with ``\n``."""
+    return io.StringIO(decoded(path.read_bytes()), newline=None).read()
+
+
+def decoded(data: bytes) -> str:
+    """Return the text of a file in UTF-8 or, if it has a mark, in UTF-16 (`Unicode` in Excel and Notepad)."""
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return data.decode("utf-16" if data.startswith(marks) else "utf-8-sig")
 
 
 def write_text(path: Path, text: str) -> None:

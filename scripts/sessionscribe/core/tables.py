@@ -9,11 +9,22 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sessionscribe.core.errors import UserError, meant, visible
+from sessionscribe.core.files import decoded
 
 # How a formula begins in spreadsheets: after any apostrophes and zero-width marks, with a sign, which may be
 # full-width as in Japanese.
 _FORMULA = re.compile("'*[\u200b-\u200f\u2060\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-]")
 _HINT = 'A cell that begins with `"` ends with one, too, and each `"` between them is doubled'
+
+
+class _Semicolons(csv.excel):
+    """What Excel writes in countries where numbers have a decimal comma."""
+
+    delimiter = ";"
+
+
+DIALECTS: dict[str, type[csv.Dialect]] = {"\t": csv.excel_tab, ",": csv.excel, ";": _Semicolons}
+"""Formats of tables, by what separates their columns."""
 
 
 def guarded(cell: str) -> str:
@@ -29,13 +40,15 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def rows(text: str, path: Path, dialect: str = "excel-tab") -> Iterator[tuple[int, list[str]]]:
+def rows(
+    text: str, path: Path, dialect: type[csv.Dialect] = csv.excel_tab
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of a table, each with the number of its first line, from 1.
 
     Args:
         text: the table; line ends as in the file.
         path: the file, for messages.
-        dialect: the format, as `csv` calls it.
+        dialect: the format.
 
     Raises:
         UserError: a quotation mark is not closed, so that everything after it could be part of the cell.
@@ -61,7 +74,7 @@ def read_text(path: Path) -> str | None:
         UserError: the file cannot be read or is not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return decoded(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -167,10 +167,19 @@ class Comparison:
 
 
 def _filled(copy: Sequence[EditToken], spoken: Sequence[str | None]) -> list[str | None]:
-    """Return each token's speaker: as written, else the matching word's, else a neighbour's in its line."""
+    """Return each token's speaker: as written, else the matching word's, else a neighbour's in its line.
+
+    A line without a speaker continues the line before if the same person spoke both.
+    """
     result: list[str | None] = []
     for _, group in groupby(range(len(copy)), key=lambda n: copy[n].line):
-        own = [copy[n].speaker or spoken[n] for n in group]
+        numbers = list(group)
+        before, first = numbers[0] - 1, spoken[numbers[0]]
+        follows = before >= 0 and first is not None and first == spoken[before]
+        own = [
+            copy[n].speaker or (result[before] if follows and spoken[n] == first else spoken[n])
+            for n in numbers
+        ]
         last = next((speaker for speaker in own if speaker), None)
         for speaker in own:
             last = speaker or last

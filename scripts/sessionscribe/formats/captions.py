@@ -24,6 +24,7 @@ EMBEDDED = "\u202b{}\u202c"
 STYLE_IN_SRT = re.compile(r"\{\\[^}]*\}")  # override tags as pysubs2 keeps them; other braces are text
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
 _TAG = re.compile(r"<[^>]*>")
+LAST_NUMBER = "\n\n0\n"  # pysubs2 takes a number at the end of the last cue for that of the next
 UNSPOKEN = (0x80, 0x80, 0x80)  # the colour of words not yet spoken, in karaoke
 
 
@@ -62,8 +63,7 @@ def ass(transcript: Transcript, options: Export) -> str:
         style.primarycolor = pysubs2.Color(*on_dark(number))
     for event, cue in zip(file, found, strict=True):
         event.style = styles.get(cue.speaker or "", "Default")
-        # Fields are separated by commas.
-        event.name = one_line(cue.speaker or "").replace(",", "‚")
+        event.name = actor(cue.speaker or "")
     return str(file.to_string("ass", header_notice="Made by sessionscribe"))
 
 
@@ -144,6 +144,11 @@ def in_ass(text: str) -> str:
     return text.replace("\\", "∖").replace("{", "❴").replace("}", "❵")
 
 
+def actor(speaker: str) -> str:
+    """Return a speaker's name for a field of SubStation; fields are separated by commas."""
+    return one_line(speaker).replace(",", "‚")
+
+
 def _karaoke_lengths(cue: Cue) -> list[int]:
     """Return the time from each piece to the next one, in hundredths of a second."""
     times = [cue.start]
@@ -161,7 +166,7 @@ def read_srt(path: Path, text: str) -> list[PlainTranscript]:
 
     cues = [
         (event.start / 1000, event.end / 1000, STYLE_IN_SRT.sub("", event.text).replace("\\N", "\n"))
-        for event in pysubs2.SSAFile.from_string(text, format_="srt")
+        for event in pysubs2.SSAFile.from_string(text + LAST_NUMBER, format_="srt")
     ]
     if text.strip() and not cues:
         raise invalid(path, "has no cues")

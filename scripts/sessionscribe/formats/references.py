@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sessionscribe.core.errors import UserError, visible
+from sessionscribe.core.files import read_text
 from sessionscribe.core.text import undirected
 from sessionscribe.formats.captions import read_srt, read_vtt
 from sessionscribe.formats.reading import MAXQDA_ENDING, read_maxqda, read_txt
@@ -65,7 +66,7 @@ def read_file(path: Path) -> list[PlainTranscript]:
             f"files ending in {visible(path.suffix) or 'nothing'} cannot be read", where=path, hint=_KNOWN
         )
     try:
-        return reader(path, undirected(path.read_text(encoding="utf-8")))
+        return reader(path, undirected(read_text(path)))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError("there is no such file", where=path, hint="Check the path") from error
     except UnicodeDecodeError as error:
