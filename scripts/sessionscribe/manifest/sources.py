@@ -264,11 +264,12 @@ def _sessions(folder: str, files: list[File], layout: str | None, names: set[str
         transcripts = {name for name in names if name.endswith(".json")}
         done = tuple(file for file in files if transcripts and TRANSCRIPT.format(file.stem) in transcripts)
         return [Group(folder, "live", tuple(files), done)]
-    speakers = _names_in(files, names, asked=layout == "multitrack")
-    tracks = [file for file in files if layout == "multitrack" or (layout is None and file in speakers)]
-    named = tuple(replace(file, speaker=speakers.get(file, "")) for file in tracks)
-    others = [Group(file.stem, "recording", (file,)) for file in files if file not in tracks]
-    return [*([Group(folder, "multitrack", named)] if named else []), *others]
+    asked = layout == "multitrack"
+    speakers = {} if layout == "recording" else _names_in(files, names, asked=asked)
+    tracks = tuple(replace(f, speaker=speakers.get(f, "")) for f in files if asked or f in speakers)
+    others = [file for file in files if not asked and file not in speakers]
+    multitrack = [Group(folder, "multitrack", tracks)] if tracks else []
+    return [*multitrack, *(Group(file.stem, "recording", (file,)) for file in others)]
 
 
 def _names_in(files: Sequence[File], beside: Collection[str], *, asked: bool) -> dict[File, str]:

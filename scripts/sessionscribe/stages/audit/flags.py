@@ -52,8 +52,8 @@ def _on_several_tracks(transcript: Transcript) -> Iterator[str]:
         last[text] = word
     if repeated > MUCH_REPEATED * len(words):
         yield (
-            f"{repeated} of {counted(len(words), 'word')} are on another track at the same time: microphones "
-            "pick up other voices, so words are repeated and given to the wrong speaker"
+            f"{repeated} of {counted(len(words), 'word')} are on another track at the same time: one track "
+            "is a mix, or microphones pick up other voices, so words are repeated, with the wrong speaker"
         )
 
 
