@@ -15,6 +15,7 @@ with job(snakemake.rule, settings, log=snakemake.log[0], outputs=made) as say:
         track=settings["track"],
         chunks=settings["chunks"],
         length_s=settings.get("length_s"),
+        alone=settings["alone"],
         options=Chunk(**settings["options"]),
         output=Path(made["plan"]),
     )

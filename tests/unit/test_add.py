@@ -476,7 +476,19 @@ def test_folders_with_a_file_for_each_speaker_are_known(
 
 def test_numbered_recordings_without_such_a_file_are_sessions_of_their_own() -> None:
     Path("in").mkdir()
-    for number, name in enumerate(("1-intro", "2-lecture")):
+    names = ["1-intro", "2-lecture", "audio_1714590000", "audio_1714590060"]
+    for number, name in enumerate(names):
         media.write_tone(Path(f"in/{name}.flac"), 1 + number)
     assert main.main(["add", "in"]) == 0
-    assert sorted(manifest.read(TABLE)) == ["1-intro", "2-lecture"]
+    assert sorted(manifest.read(TABLE)) == names
+
+
+def test_a_mix_beside_tracks_is_a_session_of_its_own() -> None:
+    """Else all words of the tracks would be in the session twice, or the tracks would be sessions."""
+    Path("craig").mkdir()
+    for number, name in enumerate(("1-alice", "2-bob", "mix")):
+        media.write_tone(Path(f"craig/{name}.flac"), 1 + number)
+    Path("craig/info.txt").write_text("Recording abc\n")
+    assert main.main(["add", "craig"]) == 0
+    assert [row.track for row in rows("craig")] == ["alice", "bob"]
+    assert [row.layout for row in rows("mix")] == ["recording"]

@@ -312,6 +312,20 @@ def test_a_phantom_speaker_is_a_flag_but_not_on_tracks(session: AuditInputs, tmp
     assert audit(replace(given, timeline=tracks), tmp_path).flags == []
 
 
+def test_microphones_that_pick_up_other_voices_are_a_flag(session: AuditInputs, tmp_path: Path) -> None:
+    def on_two_tracks(late_s: float) -> AuditInputs:
+        (first, *rest) = session.transcript.segments
+        moved = [w.model_copy(update={"start": w.start + late_s, "speaker": "B"}) for w in first.words]
+        parts = [first, first.model_copy(update={"words": moved, "speaker": "B"}), *rest]
+        spoken = session.transcript.model_copy(update={"segments": parts, "layout": "multitrack"})
+        return replace(session, transcript=spoken)
+
+    (line,) = [flag for flag in audit(on_two_tracks(0.3), tmp_path).flags if "on another track" in flag]
+    assert "one track is a mix, or microphones pick up other voices" in line
+    for other in (on_two_tracks(6), session):
+        assert not any("on another track" in flag for flag in audit(other, tmp_path).flags)
+
+
 def test_what_the_recording_lacks_and_what_the_transcript_says_are_flags_too(
     session: AuditInputs, tmp_path: Path
 ) -> None:

@@ -104,7 +104,7 @@ def _zeros(folder: Path) -> Path:
         (lambda folder: folder, "is a folder"),
         (_empty, "is empty"),
         (_text, "is not an audio or video file"),
-        (_zeros, "is not an audio or video file"),
+        (_zeros, "contains zeros instead of a recording"),
         (_playlist, "is not an audio or video file"),
         (
             lambda folder: cut_short(write_tone(folder / "a.mp4", 9, picture=True), 0.5),

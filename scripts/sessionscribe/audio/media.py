@@ -52,9 +52,13 @@ def check_file(path: Source) -> None:
             hint = "Write its content to a file and use that"
             raise UserError("is not a regular file", where=path, hint=hint)
         with path.open("rb") as file:
-            if not file.read(1):
+            head = file.read(16)
+            if not head:
                 hint = "Copy the recording again, or remove its row from the manifest"
                 raise RecordingError("is empty (0 bytes)", where=path, hint=hint)
+            if not any(head) and not any(file.read(READ_BYTES)):
+                hint = "Copy the recording again, or remove its row from the manifest"
+                raise RecordingError("contains zeros instead of a recording", where=path, hint=hint)
     except ValueError:
         raise UserError("has a name that is not valid UTF-8", where=path, hint="Rename the file") from None
     except (FileNotFoundError, NotADirectoryError):

@@ -33,11 +33,13 @@ LISTENING = ".listening.m4a"
 PART = re.compile(r"^(?:chunk|part|segment)[-_. ]?(\d+)$", re.IGNORECASE)
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
-CRAIG = re.compile(r"\d+-(.+?)(?:[_#](?:\d{4}|0))?")
+CRAIG = re.compile(r"[1-9]\d*-(.+?)(?:[_#](?:\d{4}|0))?")
 """Tracks of Craig: a number and the Discord user, in older files with a discriminator."""
 CRAIG_NOTES = "info.txt"
-ZOOM = re.compile(r"audio(\D.*?)\d{6,}")
-"""Tracks of Zoom: a participant and the number of the meeting."""
+ZOOM = re.compile(r"audio(\D.*?)\d{1,2}\d{9,11}")
+"""Tracks of Zoom: a participant, a number, and the number of the meeting."""
+MEETING_DIGITS = 9
+"""Final digits that all tracks of a meeting have in common, unlike recordings named after the time."""
 ZOOM_FOLDER = "Audio Record"
 ZOOM_MIX = re.compile(r"(?:audio|video)\d|audio_only|zoom_|double_click")
 """Beginnings of the files with all participants, which Zoom writes beside that folder."""
@@ -262,11 +264,12 @@ def _sessions(folder: str, files: list[File], layout: str | None, names: set[str
         transcripts = {name for name in names if name.endswith(".json")}
         done = tuple(file for file in files if transcripts and TRANSCRIPT.format(file.stem) in transcripts)
         return [Group(folder, "live", tuple(files), done)]
-    speakers = _names_in(files, names, asked=layout == "multitrack")
-    if layout == "multitrack" or (layout is None and speakers):
-        named = tuple(replace(file, speaker=speakers.get(file, "")) for file in files)
-        return [Group(folder, "multitrack", named)]
-    return [Group(file.stem, "recording", (file,)) for file in files]
+    asked = layout == "multitrack"
+    speakers = {} if layout == "recording" else _names_in(files, names, asked=asked)
+    tracks = tuple(replace(f, speaker=speakers.get(f, "")) for f in files if asked or f in speakers)
+    others = [file for file in files if not asked and file not in speakers]
+    multitrack = [Group(folder, "multitrack", tracks)] if tracks else []
+    return [*multitrack, *(Group(file.stem, "recording", (file,)) for file in others)]
 
 
 def _names_in(files: Sequence[File], beside: Collection[str], *, asked: bool) -> dict[File, str]:
@@ -277,9 +280,11 @@ def _names_in(files: Sequence[File], beside: Collection[str], *, asked: bool) ->
         beside: the names of all files in it.
         asked: whether the user says that these are tracks.
     """
-    for pattern, known in ((CRAIG, CRAIG_NOTES in beside), (ZOOM, True)):
+    meetings = {file.stem[-MEETING_DIGITS:] for file in files}
+    for pattern, known in ((CRAIG, CRAIG_NOTES in beside), (ZOOM, len(meetings) == 1)):
         found = {file: match[1] for file in files if (match := pattern.fullmatch(file.stem))}
-        if (known or asked) and len(found) == len(files):
+        enough = len(found) == len(files) or (known and len(found) > 1)
+        if (known or asked) and enough:
             twice = {name for name, count in Counter(found.values()).items() if count > 1}
             return {file: file.stem if name in twice else name for file, name in found.items()}
     return {}

@@ -87,7 +87,7 @@ def _plan(steps: SessionSteps, converted: Step, row: Row, chunks: int) -> Step:
     options = steps.options["chunk"]
     key = step_key("plan_chunks", converted.key, options, chunks)
     outputs = (f"results/chunk/{row.session}/{row.track}.plan.json",)
-    told = {"track": row.track, "chunks": chunks, "options": options}
+    told = {"track": row.track, "chunks": chunks, "options": options, "alone": row.layout == "multitrack"}
     if row.layout != "live":
         told["length_s"] = row.length_s
     inputs = {"audio": converted}

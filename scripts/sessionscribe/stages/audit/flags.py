@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 
 from sessionscribe.artifacts.audit import Audit, LanguageAudit
 from sessionscribe.artifacts.recording import Conversion
-from sessionscribe.artifacts.transcript import Transcript
-from sessionscribe.core.text import counted
+from sessionscribe.artifacts.transcript import SpokenWord, Transcript
+from sessionscribe.core.text import counted, normalised
 from sessionscribe.core.units import clock
 from sessionscribe.engines import prompts
 from sessionscribe.stages.transcribe.fallback import ECHO, MISLED
@@ -19,6 +20,10 @@ CONFIDENT_VOTE = 0.8
 """Probability from which a single vote suggests another language."""
 MUCH_UNSURE = 0.05
 """Share of words in passages of low probability from which there is a flag."""
+SAME_TIME_S = 0.5
+"""If the same word begins on two tracks within this time, one of them picks up the other's voice."""
+MUCH_REPEATED = 0.05
+"""Share of such words from which there is a flag."""
 MOST = 20
 """Lines of each kind at the end of documents; the file of the audit has all."""
 
@@ -31,7 +36,25 @@ def flags_of(audit: Audit, transcript: Transcript, conversions: Sequence[Convers
         for conversion in conversions
         for warning in conversion.warnings
     ]
-    return [*transcript.flags, *warnings, *_flags(audit)]
+    return [*transcript.flags, *warnings, *_on_several_tracks(transcript), *_flags(audit)]
+
+
+def _on_several_tracks(transcript: Transcript) -> Iterator[str]:
+    """Yield a flag if the microphones of a multitrack session pick up each other's voices."""
+    if transcript.layout != "multitrack":
+        return
+    words = sorted((word for part in transcript.segments for word in part.words), key=attrgetter("start"))
+    last: dict[str, SpokenWord] = {}
+    repeated = 0
+    for word in words:
+        other = last.get(text := normalised(word.text), word)
+        repeated += other.speaker != word.speaker and word.start - other.start <= SAME_TIME_S
+        last[text] = word
+    if repeated > MUCH_REPEATED * len(words):
+        yield (
+            f"{repeated} of {counted(len(words), 'word')} are on another track at the same time: one track "
+            "is a mix, or microphones pick up other voices, so words are repeated, with the wrong speaker"
+        )
 
 
 def _flags(audit: Audit) -> Iterator[str]:

@@ -57,12 +57,14 @@ def plan_chunks(
     options: Chunk,
     output: Path,
     length_s: float | None = None,
+    alone: bool = False,
 ) -> ChunkPlan:
     """Detect the speech of a track, cut it into chunks and write the plan.
 
     Chunks tile the track exactly. Each cut is within `options.search_s` (and 0.4 chunks) of the place that
     makes chunks equally long: at the centre of the longest pause of at least `options.min_silence_s`, or else
-    at the quietest place. `length_s` is the length for which chunks were counted, in seconds.
+    at the quietest place. `length_s` is the length for which chunks were counted, in seconds. `alone`
+    is whether the track has one speaker.
 
     Raises:
         UserError: the audio is missing or damaged, or its length requires another number of chunks.
@@ -75,7 +77,7 @@ def plan_chunks(
             what = f"is {found_s:.1f} s long, not {length_s:.1f} s as noted: chunks {right}, not {chunks}"
             hint = "Run again (`sessionscribe run` does so by itself)"
             raise UserError(what, where=f"{session}, track {track}", hint=hint)
-    found = scan(audio, options.vad)
+    found = scan(audio, options.vad, alone=alone)
     plan = ChunkPlan(
         session=session,
         track=track,
