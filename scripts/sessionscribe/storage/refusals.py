@@ -22,6 +22,21 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "this rclone remote is of a type that rclone does not know",
         "Correct its `type` with `rclone config`",
     ),
+    r"Failed to (?:backend|create file system).*no such file or directory": (
+        "remote",
+        "a file that the remote's configuration names does not exist",
+        "Correct its path (`rclone config`): a key, a service account, or known hosts",
+    ),
+    r"is it obscured": (
+        "remote",
+        "the password in the remote's configuration is not in rclone's form",
+        "Set it with `rclone config`, or to what `rclone obscure` prints",
+    ),
+    r"knownhosts: ": (
+        "remote",
+        "the server's key is not the one in its `known_hosts_file`",
+        "Check the key, then correct that file",
+    ),
     r"didn't find section in config file": (
         "remote",
         "there is no rclone remote of that name",
@@ -62,7 +77,7 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "the limit of this client for today is reached",
         "Run again tomorrow, or create your own client id",
     ),
-    r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b|sending automated queries": (
+    r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b|429 Too Many|sending automated queries": (
         "limit",
         "the server asks to slow down",
         "Run again later; on Drive, your own client id has its own limits",
@@ -143,7 +158,7 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "arrived damaged and was discarded",
         "Run again; if that does not help, upload the file again",
     ),
-    r"InternalError|backendError|StatusCode: 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway)": (
+    r"InternalError|backendError|(?:StatusCode:|Error) 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway|Service)": (
         "server",
         "the server failed",
         "Run again; if that does not help, check the server: its disk may be full",
