@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from kubernetes.client.exceptions import ApiException
 from snakemake_executor_plugin_kubernetes import Executor as KubernetesExecutor
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
@@ -39,7 +38,7 @@ class Executor(ContainerSubmission, KubernetesExecutor):
     def _why_no_pod(self, name: str) -> str:
         """Ask for the events of a job without a pod: a quota is a usual reason."""
         told = []
-        with suppress(ApiException):  # we may not be allowed to read events
+        with suppress(Exception):  # such as that we may not read events
             about = f"involvedObject.name={name}"
             told = self.kubeapi.list_namespaced_event(self.namespace, field_selector=about).items
         why = next((event.message for event in reversed(told) if event.type == "Warning"), "")

@@ -12,25 +12,11 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "rclone's configuration is encrypted, and the password is missing or wrong",
         "Set RCLONE_CONFIG_PASS or RCLONE_PASSWORD_COMMAND, then run again",
     ),
-    r"Failed to load config file": (
-        "remote",
-        "rclone's configuration cannot be read",
-        "`rclone listremotes` says why, `rclone config file` where it is",
-    ),
-    r"didn't find backend": (
-        "remote",
-        "this rclone remote is of a type that rclone does not know",
-        "Correct its `type` with `rclone config`",
-    ),
+    r"Failed to load config file|didn't find backend|is it obscured|parse private key|"
     r"Failed to (?:backend|create file system).*no such file or directory": (
         "remote",
-        "a file that the remote's configuration names does not exist",
-        "Correct its path (`rclone config`): a key, a service account, or known hosts",
-    ),
-    r"is it obscured": (
-        "remote",
-        "the password in the remote's configuration is not in rclone's form",
-        "Set it with `rclone config`, or to what `rclone obscure` prints",
+        "the configuration of this remote is wrong",
+        "`rclone lsd REMOTE:` says why, and `rclone config` corrects it",
     ),
     r"knownhosts: ": (
         "remote",
@@ -77,7 +63,7 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "the limit of this client for today is reached",
         "Run again tomorrow, or create your own client id",
     ),
-    r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b|429 Too Many|sending automated queries": (
+    r"RateLimitExceeded|Too ?Many ?Requests|SlowDown|StatusCode: (?:429|503)\b|sending automated queries": (
         "limit",
         "the server asks to slow down",
         "Run again later; on Drive, your own client id has its own limits",
