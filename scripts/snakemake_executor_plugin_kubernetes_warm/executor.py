@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -30,9 +31,18 @@ class Executor(ContainerSubmission, KubernetesExecutor):
         )
         pods = {pod.metadata.labels["job-name"]: pod.status for pod in found.items}
         reasons = {
-            name: why_pending(pods[name]) if name in pods else "no pod was made for it" for name in names
+            name: why_pending(pods[name]) if name in pods else self._why_no_pod(name) for name in names
         }
         return {name: reason for name, reason in reasons.items() if reason}
+
+    def _why_no_pod(self, name: str) -> str:
+        """Ask for the events of a job without a pod: a quota is a usual reason."""
+        told = []
+        with suppress(Exception):  # such as that we may not read events
+            about = f"involvedObject.name={name}"
+            told = self.kubeapi.list_namespaced_event(self.namespace, field_selector=about).items
+        why = next((event.message for event in reversed(told) if event.type == "Warning"), "")
+        return f"no pod was made for it{f' ({why})' if why else ''}"
 
 
 def why_pending(status: Any) -> str:

@@ -133,6 +133,11 @@ def test_what_is_not_to_be_had_is_followed_by_the_next(
     refused.stop()
     with pytest.raises(DisconnectedError, match=r"Colab gives no session now \(T4: none is free\)"):
         machine(said, "T4").start()
+    google.refuse = {"T4": 403, "L4": 429}
+    with pytest.raises(UnusableError, match=r"no session \(T4: this account may not use Colab\)"):
+        machine(said, "T4").start()
+    with pytest.raises(DisconnectedError, match=r"no session now \(L4: Too Many Requests\)"):
+        machine(said, "L4").start()
 
 
 @pytest.mark.parametrize("status", [403, 404])

@@ -249,6 +249,26 @@ def test_what_is_started_while_its_answer_is_lost_is_stopped(
     assert not cloud.alarms()
 
 
+def test_one_that_somebody_terminated_and_aws_has_forgotten_is_off(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten = threading.Event()
+
+    def forget(action: str, _ask: Ask) -> tuple[int, bytes] | None:
+        known = not forgotten.is_set() or action != "DescribeInstances"
+        return None if known else (400, refusal("InvalidInstanceID.NotFound"))
+
+    with changed(box.cloud, forget) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        found = instance(f"ec2:{box.id}", "-F", str(tmp_path / "ssh_config"))
+        found.start()
+        forgotten.set()
+        found.stop()
+        with pytest.raises(UnusableError, match="was terminated"):
+            found.start()
+        found.stop()
+
+
 def test_where_aws_will_not_stop_it_it_stops_itself(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import sshd
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners import managed_machine
+from sessionscribe.runners import command_machine, managed_machine
 from sessionscribe.runners.command_machine import CommandMachine
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address, Commands, Settings
@@ -99,6 +99,25 @@ def test_one_that_does_not_stop_is_told_to_the_user(switch: Switch) -> None:
     assert time.monotonic() - began < 1
     machine.start()  # it is still ours
     with pytest.raises(UserError, match="was started by us"):
+        machine.stop()
+
+
+def test_a_state_command_that_cannot_be_run_says_nothing(
+    switch: Switch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = switch.commands
+    switch.commands = Commands(good.start, good.stop, "no-such-ping {host}")
+    with pytest.raises(UnusableError, match=r"state command cannot be run \(.*not found\)"):
+        switch.machine().start()
+    assert not switch.said(), "it is not started, as nothing would say that it is off again"
+    switch.commands = Commands(
+        good.start, "true", f"test -e {switch.host.folder}/slow && sleep 9; {good.state}"
+    )
+    machine = switch.machine(halt_s=1.5)
+    machine.start()
+    (switch.host.folder / "slow").touch()
+    monkeypatch.setattr(command_machine, "COMMAND_S", 0.3)
+    with pytest.raises(UserError, match=r"may still be running .*no end within"):
         machine.stop()
 
 

@@ -49,6 +49,16 @@ SAID = [
     ("remote", 'Failed to create file system for "x:": didn\'t find section in config file ("x")'),
     ("remote", 'Failed to create file system for "x:": didn\'t find backend called "gdrive"'),
     ("remote", 'Failed to load config file "c": unable to decrypt configuration and not allowed to ask'),
+    (
+        "remote",
+        "Failed to backend: drive: error opening service account credentials file: open a.json: "
+        "no such file or directory",
+    ),
+    ("remote", "couldn't decrypt password: base64 decode failed when revealing - is it obscured?: illegal"),
+    ("remote", "couldn't connect SSH: ssh: handshake failed: knownhosts: key mismatch"),
+    ("limit", 'create file system for "far:rec": read metadata failed: 429 Too Many Requests'),
+    ("server", "read metadata failed: Maintenance mode: 503 Service Unavailable"),
+    ("server", "couldn't list directory: googleapi: Error 502: Bad Gateway, badGateway"),
     ("remote", 'Failed to load config file "c": could not parse line: [x'),
     ("remote", 'request send failed, Get "https://m": tls: failed to verify certificate: x509: unknown'),
     ("remote", "https response error StatusCode: 301, api error PermanentRedirect: The bucket you are"),

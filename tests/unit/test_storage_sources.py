@@ -169,7 +169,7 @@ def test_patterns_are_rclones(bucket: Path, tone: bytes) -> None:
     for place in ("far:rec/../rec", "far:./rec/a1.wav"):
         with pytest.raises(UserError, match="Write the path without them"):
             sources.discover([place])
-    for place in ("x:rec", "gs://bucket/rec", "https://host/a.wav"):
+    for place in ("x:rec", "gs://bucket/rec", "https://host/folders/1A?usp=sharing"):
         with pytest.raises(UserError, match="elsewhere is `REMOTE:PATH`"):
             sources.discover([place])
 

@@ -222,6 +222,11 @@ def test_why_the_clouds_let_jobs_wait(plugins: str, monkeypatch: pytest.MonkeyPa
             phase=phase, conditions=[begun], container_statuses=[part], init_container_statuses=None
         )
         assert kubernetes.why_pending(pod) == why
+    quota = 'pods "a" is forbidden: exceeded quota: gpu, requested: requests.nvidia.com/gpu=1'
+    events = [SimpleNamespace(type=kind, message=text) for kind, text in (("Warning", quota), ("Normal", ""))]
+    asked_for = SimpleNamespace(list_namespaced_event=lambda *_, **__: SimpleNamespace(items=events))
+    why = kubernetes.Executor._why_no_pod(SimpleNamespace(namespace="n", kubeapi=asked_for), "a")
+    assert why == f"no pod was made for it ({quota})"
     jobs = [SimpleNamespace(external_jobid=name) for name in ("a", "b", "c")]
     told = [
         {"jobId": "a", "status": "RUNNABLE", "statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - …"},

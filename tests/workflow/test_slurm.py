@@ -88,8 +88,16 @@ def test_why_a_submission_does_not_begin_is_slurms_reason(
         "PartitionDown (its partition is closed)",
         "PartitionConfig (it asks for more than a node of its partition has)",
         "JobHeldUser (it is held: `scontrol release`)",
-        "BeginTime",
+        "BeginTime (its time has not come; after the failure of a node, Slurm waits two minutes)",
     }
+    for reason, meaning in {
+        "QOSNotAllowed": "does not accept",
+        "QOSMaxJobsPerUserLimit": "a limit of your quality",
+        "AssocGrpGRES": "a limit of your account",
+        "JobHeldAdmin": "an administrator",
+        "launch failed requeued held": "scontrol release",
+    }.items():
+        assert meaning in executor.explain(reason)
 
 
 def test_what_does_not_begin_is_said_and_not_waited_for(new_project: Project, cluster: slurm.Slurm) -> None:

@@ -162,7 +162,7 @@ def _group(source: str, layout: str | None) -> list[Group]:
         return _group_remote(source, layout)
     if drive_desktop.is_drive_desktop(source):
         return _group_local(drive_desktop.find(source), source, layout)
-    if glob.has_magic(source):
+    if glob.has_magic(source) and "://" not in source:
         found = sorted(Path(match) for match in glob.glob(source, recursive=True) if Path(match).is_file())
         if not found:
             raise UserError("matches no file", where=source, hint="Check the pattern, and quote it")

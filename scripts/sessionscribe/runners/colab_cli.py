@@ -50,6 +50,7 @@ NO_LOGIN = (
 )
 """Parts of messages that appear if nobody is logged in, or the login has expired."""
 LOG_IN = "Log in by `{program} sessions`, which shows a link; then run again"
+NOISE = re.compile(r"^\[colab\] |\w+: Failed to issue request \w+ \S+: ")
 LISTED = re.compile(r"^\[[^\]]+\] (\S+) \| Hardware: \S", re.MULTILINE)
 NONE_LISTED = "No active sessions found on server"
 
@@ -237,7 +238,7 @@ class Cli:
         said = self.call("sessions")
         found = LISTED.findall(said)
         if not found and NONE_LISTED not in said:
-            raise DisconnectedError(f"`colab sessions` gave no list ({cause(said).removeprefix('[colab] ')})")
+            raise DisconnectedError(f"`colab sessions` gave no list ({reason_in(said)})")
         return found
 
     def known(self) -> dict[str, dict[str, Any]]:
@@ -258,6 +259,11 @@ class Cli:
             noted = {**self.known(), session["name"]: {"token": "", "url": "", **session}}
             temporary.touch(mode=0o600)
             temporary.write_text(json.dumps(noted), encoding="utf-8")
+
+
+def reason_in(said: str) -> str:
+    """Return why a call failed, from its output."""
+    return NOISE.sub("", cause(said))
 
 
 def _link(link: Path, target: Path) -> None:

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from sessionscribe.core.errors import UserError, cause
+from sessionscribe.core.errors import UserError
 from sessionscribe.core.files import write_text
-from sessionscribe.runners.colab_cli import Cli
+from sessionscribe.runners.colab_cli import Cli, reason_in
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 
 CPU = "cpu"
@@ -27,6 +27,7 @@ KEEP_ALIVE_S = 180.0
 REFUSALS = {
     "Backend rejected accelerator": "not for this account",
     "Allocation refused": "too many sessions, or a limit of this account",
+    ": Forbidden": "this account may not use Colab",
 }
 """Answers of Colab for which a retry is useless."""
 ANSWERS = {**REFUSALS, "Service Unavailable": "none is free"}
@@ -111,7 +112,7 @@ class Sessions:
             if known := self.cli.known().get(self.name):
                 return self._remember(known["endpoint"], accelerator)
             answer = next((meaning for sign, meaning in ANSWERS.items() if sign in said), "")
-            reasons[accelerator] = answer or cause(said).removeprefix("[colab] ")
+            reasons[accelerator] = answer or reason_in(said)
             if not answer:
                 break  # there may be a session after all, or no accelerator would help
             if following:

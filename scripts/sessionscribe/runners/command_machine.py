@@ -11,6 +11,8 @@ from sessionscribe.runners.machine import Address, Commands, Settings
 from sessionscribe.runners.managed_machine import ManagedMachine, State
 
 COMMAND_S = 120
+NOT_RUN = (126, 127)
+"""Exit codes of a shell that cannot run a command."""
 
 
 class CommandMachine(ManagedMachine):
@@ -21,8 +23,19 @@ class CommandMachine(ManagedMachine):
         self._address, self._commands = address, commands
 
     def look(self) -> tuple[State, Address]:
-        """Run the state command."""
-        return "off" if self._run(self._commands.state) else "up", self._address
+        """Run the state command.
+
+        Raises:
+            DisconnectedError: it does not end.
+            UnusableError: it cannot be run, so it does not say that the host is off.
+        """
+        code, problem = self._call(self._commands.state)
+        if code is None:
+            raise DisconnectedError(f"{self.name}: the state command failed: {problem}")
+        if code in NOT_RUN:
+            what = f"the state command cannot be run ({problem})"
+            raise UnusableError(what, where=self.name, hint="Try it by hand")
+        return "off" if code else "up", self._address
 
     def bring_up(self) -> None:
         """Run the start command."""
@@ -47,6 +60,10 @@ class CommandMachine(ManagedMachine):
 
     def _run(self, command: str) -> str:
         """Run a command and return what went wrong, or ""."""
+        return self._call(command)[1]
+
+    def _call(self, command: str) -> tuple[int | None, str]:
+        """Run a command; return its exit code, None if it does not end, and what went wrong, or ""."""
         line = command.replace("{host}", self._address.destination)
         try:
             done = subprocess.run(
@@ -58,6 +75,6 @@ class CommandMachine(ManagedMachine):
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return f"no end within {COMMAND_S} s"
+            return None, f"no end within {COMMAND_S} s"
         reason = cause(done.stderr.decode(errors="replace"), f"exit code {done.returncode}")
-        return reason if done.returncode else ""
+        return done.returncode, reason if done.returncode else ""

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from sessionscribe.core.errors import UserError
-from sessionscribe.runners.ec2_errors import translate
+from sessionscribe.runners.ec2_errors import UNKNOWN, translate
 from sessionscribe.runners.errors import DisconnectedError, UnusableError
 from sessionscribe.runners.machine import Address, Settings
 from sessionscribe.runners.managed_machine import ManagedMachine, State
@@ -142,7 +142,12 @@ class Instance(ManagedMachine):
         """Return what AWS says about the instance."""
         instance_id = self._id or (self._instance if ID.fullmatch(self._instance) else "")
         if instance_id:
-            found = self._call("describe_instances", InstanceIds=[instance_id])
+            try:
+                found = self._call("describe_instances", InstanceIds=[instance_id])
+            except UnusableError as error:
+                if not self._id or UNKNOWN not in str(error):
+                    raise
+                return {"InstanceId": self._id, "State": {"Name": "terminated"}}  # an hour ago or more
         else:
             names = {"Name": "tag:Name", "Values": [self._instance]}
             states = {"Name": "instance-state-name", "Values": list(NAMED)}
@@ -150,7 +155,7 @@ class Instance(ManagedMachine):
         instances = [instance for group in found["Reservations"] for instance in group["Instances"]]
         if len(instances) != 1:
             where = f"in {self._region}"
-            what = f"names {len(instances)} instances {where}" if instances else f"is not an instance {where}"
+            what = f"names {len(instances)} instances {where}" if instances else f"{UNKNOWN} {self._region}"
             hint = "Use its id (ec2:i-…), or put its region before it (ec2:eu-west-1/…)"
             raise UnusableError(what, where=self.name, hint=hint)
         self._id = instances[0]["InstanceId"]

@@ -19,6 +19,7 @@ RETRY = {
 """Errors that a retry may solve: codes, and what is wrong."""
 SERVER_ERROR = 500
 """From this HTTP status on, the error may not be about the request, which may have been carried out."""
+UNKNOWN = "is not an instance in"
 LOG_IN = "Make `aws sts get-caller-identity` work first: `aws configure`, AWS_PROFILE, or `aws sso login`"
 FINAL = {
     "AuthFailure InvalidClientTokenId SignatureDoesNotMatch ExpiredToken ExpiredTokenException "
@@ -31,7 +32,7 @@ FINAL = {
         "Allow `{service}:{operation}` (docs/runners/ec2.md lists all permissions)",
     ),
     "InvalidInstanceID.NotFound InvalidInstanceID.Malformed": (
-        "is not an instance in {region}",
+        f"{UNKNOWN} {{region}}",
         "Check the id, or put its region before it: ec2:eu-west-1/i-…",
     ),
     "VcpuLimitExceeded InstanceLimitExceeded MaxSpotInstanceCountExceeded": (

@@ -45,8 +45,8 @@ class Mailbox:
     """The files in a mailbox: a folder, ``remote:path`` or ``s3://bucket/path``."""
 
     def __init__(self, place: str) -> None:
-        self.place = place
         self._remote = is_remote(place)
+        self.place = place if self._remote else str(Path(place).expanduser())
         self._calling = threading.Lock()  # one call at a time: some servers fail with several
 
     def names(self) -> dict[str, int]:
@@ -56,9 +56,12 @@ class Mailbox:
             UserError, OSError: the mailbox cannot be read.
         """
         if not self._remote:
-            root = Path(self.place)
-            found = (path for path in root.rglob("[!.]*") if path.is_file())
-            return {path.relative_to(root).as_posix(): path.stat().st_size for path in found}
+            root, sizes = Path(self.place), dict[str, int]()
+            for path in root.rglob("[!.]*"):
+                with suppress(FileNotFoundError):  # it has just been removed
+                    if path.is_file():
+                        sizes[path.relative_to(root).as_posix()] = path.stat().st_size
+            return sizes
         try:
             text = self._rclone("lsf", self._path(""), *LIST)
         except rclone.RcloneError as error:

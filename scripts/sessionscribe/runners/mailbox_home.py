@@ -196,12 +196,13 @@ class MailboxWorker:
             self._mailbox.remove(sorted(mine))
 
     def _begin(self) -> None:
-        """Start to poll the mailbox, and remove the jobs of a killed run."""
+        """Start to poll the mailbox, and remove the jobs and heartbeats of a killed run."""
         with self._packing:
             if self._poller is not None:
                 return
             self._names = self._mailbox.names()
             self._mailbox.remove(name for name in self._names if f"/{self._home}-" in name)
+            self._heartbeat.end(self._names)  # if the clock was set back, they would seem to be later
             self._heartbeat.renew()
             self._poller = threading.Thread(target=self._poll, name="mailbox", daemon=True)
             self._poller.start()

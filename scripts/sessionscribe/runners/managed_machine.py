@@ -189,6 +189,7 @@ class ManagedMachine(Machine):
             return None
         said = done.stderr.decode(errors="replace")
         self._ssh_error = cause(said, "")
+        self._was_up = self._was_up or done.returncode == 0
         return address if done.returncode == 0 or hopeless(said) else None
 
     def stop(self) -> None:

@@ -12,15 +12,16 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "rclone's configuration is encrypted, and the password is missing or wrong",
         "Set RCLONE_CONFIG_PASS or RCLONE_PASSWORD_COMMAND, then run again",
     ),
-    r"Failed to load config file": (
+    r"Failed to load config file|didn't find backend|is it obscured|parse private key|"
+    r"Failed to (?:backend|create file system).*no such file or directory": (
         "remote",
-        "rclone's configuration cannot be read",
-        "`rclone listremotes` says why, `rclone config file` where it is",
+        "the configuration of this remote is wrong",
+        "`rclone lsd REMOTE:` says why, and `rclone config` corrects it",
     ),
-    r"didn't find backend": (
+    r"knownhosts: ": (
         "remote",
-        "this rclone remote is of a type that rclone does not know",
-        "Correct its `type` with `rclone config`",
+        "the server's key is not the one in its `known_hosts_file`",
+        "Check the key, then correct that file",
     ),
     r"didn't find section in config file": (
         "remote",
@@ -62,7 +63,7 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "the limit of this client for today is reached",
         "Run again tomorrow, or create your own client id",
     ),
-    r"RateLimitExceeded|TooManyRequests|SlowDown|StatusCode: (?:429|503)\b|sending automated queries": (
+    r"RateLimitExceeded|Too ?Many ?Requests|SlowDown|StatusCode: (?:429|503)\b|sending automated queries": (
         "limit",
         "the server asks to slow down",
         "Run again later; on Drive, your own client id has its own limits",
@@ -143,7 +144,7 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         "arrived damaged and was discarded",
         "Run again; if that does not help, upload the file again",
     ),
-    r"InternalError|backendError|StatusCode: 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway)": (
+    r"InternalError|backendError|(?:StatusCode:|Error) 5\d\d\b|\b50[0-9] (?:Internal|Bad|Gateway|Service)": (
         "server",
         "the server failed",
         "Run again; if that does not help, check the server: its disk may be full",
