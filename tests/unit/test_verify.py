@@ -67,7 +67,7 @@ def test_a_record_that_is_none_is_set_aside(project: Project) -> None:
     (project.root / "results/provenance/talk/merge_transcript.json").write_text("{")
     lines, _ = verify(project.root, "talk", quick=True)
     assert lines == [
-        "results/provenance/talk/merge_transcript.json: is no record; "
+        "results/provenance/talk/merge_transcript.json: is no record of talk; "
         "set aside as results/aside/provenance/talk/merge_transcript.json"
     ]
     assert project.todo("talk")["merge_transcript"] == 1

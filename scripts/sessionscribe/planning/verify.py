@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 from sessionscribe.core import seal
 from sessionscribe.core.files import sha256
+from sessionscribe.planning.session_files import is_safe
 from sessionscribe.planning.steps import STAGES
 
 ASIDE = Path("results/aside")
@@ -33,13 +35,18 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
         try:
             content = seal.read_json(record.read_bytes())
             entries = [*content.get("inputs", ()), *content["outputs"]]
+            if not all(is_safe(entry["path"], session) for entry in content["outputs"]):
+                raise ValueError
             claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
-        except (ValueError, KeyError, TypeError):
-            spoilt[record.relative_to(root)] = "is no record"
+        except (ValueError, KeyError, TypeError, AttributeError):
+            spoilt[record.relative_to(root)] = f"is no record of {session}"
+    for path in map(Path, claimed):
+        if os.path.lexists(root / path) and not (root / path).is_file():
+            spoilt[path] = "is no file"
     for path in _files(root, session):
         size, checksum = claimed.get(path.as_posix(), (None, ""))
         if size is None:
-            intact = _intact(root / path)
+            intact = _intact(root / path, session)
             if intact is None and not _may_lack_both(path):
                 unrecorded.append(path.as_posix())
             elif intact is False and not quick:
@@ -57,11 +64,13 @@ def _may_lack_both(path: Path) -> bool:
     return path.name == "language.json" or path.parts[1] == "settings"
 
 
-def _intact(path: Path) -> bool | None:
-    """Return whether a file matches the checksum in it; None if there is none."""
+def _intact(path: Path, session: str) -> bool | None:
+    """Return whether a file matches the checksum in it and is of this session; None if it has no checksum."""
     data = path.read_bytes()
     try:
-        return seal.unsealed(data) is not data or None
+        if seal.unsealed(data) is data:
+            return None
+        return bool(seal.read_json(data).get("session", session) == session)
     except ValueError:
         return False
 
