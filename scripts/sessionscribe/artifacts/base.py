@@ -62,9 +62,9 @@ class Artifact(Part):
         """Return the artifact as a line of JSON, which depends on its content only."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
 
-    def place(self) -> set[str]:
-        """Return the names that the path of the file contains, such as session and track."""
-        return {name for field in ("session", "track") if (name := getattr(self, field, ""))}
+    def place(self) -> list[str]:
+        """Return the names that the path of the file contains: those of its session and track, if any."""
+        return [name for field in ("session", "track") if (name := getattr(self, field, ""))]
 
     def sealed(self) -> str:
         """Return the content of the file: the line, with a checksum at its end."""
@@ -100,8 +100,9 @@ class Artifact(Part):
             what = f"has schema version {artifact.schema_version}, this program reads {cls.version()}"
             raise UserError(what, where=path, hint=hint)
         parts = Path(path).parts[-5:]
-        if "results" in parts[:-2] and not artifact.place() <= {n for part in parts for n in part.split(".")}:
-            what = f"is a copy of another file, of {' '.join(sorted(artifact.place()))}"
+        names = {name for part in parts for name in part.split(".")}
+        if "results" in parts[:-2] and not names.issuperset(artifact.place()):
+            what = f"is a copy of another file, of {' '.join(artifact.place())}"
             raise UserError(what, where=path, hint=hint)
         return artifact
 

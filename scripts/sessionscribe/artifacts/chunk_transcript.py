@@ -137,9 +137,9 @@ class ChunkTranscript(Artifact):
 
     schema_version: int = 6
 
-    def place(self) -> set[str]:
-        """Return the names that the path of the file contains."""
-        return {self.session, self.track, f"{self.core.index:04d}"}
+    def place(self) -> list[str]:
+        """Return the names that the path of the file contains: session, track and number."""
+        return [self.session, self.track, f"{self.core.index:04d}"]
 
     @model_validator(mode="before")
     @classmethod

@@ -38,9 +38,9 @@ class Published(SessionArtifact):
     left_out: list[str]
     """Files that are too large: converted audio."""
 
-    def place(self) -> set[str]:
-        """Return nothing: whoever reads it compares the session, since pulling repairs it."""
-        return set()
+    def place(self) -> list[str]:
+        """Return nothing: its readers compare the session, with a hint of their own."""
+        return []
 
     def file(self, path: str) -> PackedFile:
         """Return the entry of a file."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -40,13 +41,13 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
             claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
         except (ValueError, KeyError, TypeError, AttributeError):
             spoilt[record.relative_to(root)] = f"is no record of {session}"
-    for path in map(Path, claimed):
-        if os.path.lexists(root / path) and not (root / path).is_file():
-            spoilt[path] = "is no file"
     for path in _files(root, session):
         size, checksum = claimed.get(path.as_posix(), (None, ""))
-        if size is None:
-            intact = _intact(root / path, session)
+        if not (root / path).is_file():
+            if size is not None or path.parts[1] != "export":
+                spoilt[path] = "is no file"
+        elif size is None:
+            intact = _intact(root, path, session)
             if intact is None and not _may_lack_both(path):
                 unrecorded.append(path.as_posix())
             elif intact is False and not quick:
@@ -64,23 +65,28 @@ def _may_lack_both(path: Path) -> bool:
     return path.name == "language.json" or path.parts[1] == "settings"
 
 
-def _intact(path: Path, session: str) -> bool | None:
+def _intact(root: Path, path: Path, session: str) -> bool | None:
     """Return whether a file matches the checksum in it and is of this session; None if it has no checksum."""
-    data = path.read_bytes()
     try:
-        if seal.unsealed(data) is data:
-            return None
-        return bool(seal.read_json(data).get("session", session) == session)
-    except ValueError:
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(root / path) as archive:
+                return archive.testzip() is None
+        data = (root / path).read_bytes()
+        has_checksum = seal.unsealed(data) is not data
+        if has_checksum or (path.suffix == ".json" and path.parts[1] != "export"):
+            is_ours = seal.read_json(data).get("session", session) == session
+            return (has_checksum or None) if is_ours else False
+    except (ValueError, AttributeError, zipfile.BadZipFile, zlib.error):
         return False
+    return None
 
 
 def _files(root: Path, session: str) -> Iterator[Path]:
-    """Yield the paths of a session's files."""
+    """Yield the paths of a session's files, and of folders and broken links in place of files."""
     for stage in ("settings", *STAGES):
         folder = root / "results" / stage
         for path in sorted([*folder.glob(f"{session}.*"), *(folder / session).rglob("*")]):
-            if path.is_file() and not path.name.startswith("."):
+            if not path.name.startswith(".") and (path.suffix or path.is_file()):
                 yield path.relative_to(root)
 
 
