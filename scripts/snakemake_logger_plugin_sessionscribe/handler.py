@@ -193,7 +193,10 @@ def _plain(text: str) -> str:
 
 def _busy() -> str:
     """Return who else is running here; Snakemake's own message advises to remove its lock."""
-    who, how = "", ""
+    who, how = (
+        "",
+        "; if none is, here or on another machine, run: rm -r .snakemake/sessionscribe.lock .snakemake/locks",
+    )
     for note, owner in workspace.at_work(Path(".snakemake")).items():
         if owner.is_here:
             who, how = f" (process {owner.pid})", f", or stop it: kill -INT {owner.pid}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -29,9 +31,27 @@ def test_who_comes_second_is_told(tmp_path: Path) -> None:
         assert locks.take(second, ALONE)
 
 
-def test_where_there_are_none_that_is_said(tmp_path: Path, no_locks: None) -> None:
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.ENOLCK, errno.EINVAL, errno.ENOTTY])
+def test_where_there_are_none_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(error, os.strerror(error))))
     with (tmp_path / "lock").open("w") as file:
         assert not locks.take(file, ALONE)
+
+
+def test_who_waits_says_what_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a lock that a machine left which is gone, too; a file system may not even wait for it."""
+    monkeypatch.setattr(locks, "QUIET_S", 0)
+    refused = [BlockingIOError, BlockingIOError, None]
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=refused))
+    with locks.locked(tmp_path / "lock") as mine:
+        assert mine is not None
+    assert capsys.readouterr().err == (
+        f"sessionscribe: {tmp_path}/lock: another process has locked it; waiting. {locks.HINT}\n"
+    )
 
 
 def test_another_error_stays_one() -> None:

@@ -281,7 +281,11 @@ def test_where_another_run_is_at_work_one_line_says_so(folder: Path, where: str)
             "; if it has died there, run: rm '.snakemake/sessionscribe.at-work/"
             f"{socket.gethostname()}-{own}-{workspace._began(own)}.json'",
         ),
-        "unknown": ("", ""),
+        "unknown": (
+            "",
+            "; if none is, here or on another machine, run: "
+            "rm -r .snakemake/sessionscribe.lock .snakemake/locks",
+        ),
     }[where]
     assert done.err == f"sessionscribe: another run is at work here{who}. Wait until it has finished{how}\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from test_plan import Project
 
+from sessionscribe.core import seal
 from sessionscribe.planning.verify import verify
 
 
@@ -67,7 +69,7 @@ def test_a_record_that_is_none_is_set_aside(project: Project) -> None:
     (project.root / "results/provenance/talk/merge_transcript.json").write_text("{")
     lines, _ = verify(project.root, "talk", quick=True)
     assert lines == [
-        "results/provenance/talk/merge_transcript.json: is no record; "
+        "results/provenance/talk/merge_transcript.json: is no record of talk; "
         "set aside as results/aside/provenance/talk/merge_transcript.json"
     ]
     assert project.todo("talk")["merge_transcript"] == 1
@@ -77,3 +79,31 @@ def test_files_that_no_record_tells_of_are_listed_and_stay(project: Project) -> 
     project.write("results/export/talk/notes.txt", "mine")
     assert verify(project.root, "talk", quick=False) == ([], ["results/export/talk/notes.txt"])
     assert (project.root / "results/export/talk/notes.txt").exists()
+
+
+def test_damage_to_files_without_a_record_is_found(project: Project) -> None:
+    """After a failed run the records are gone; checksums and names in the files are left."""
+    for record in (project.root / "results/provenance/talk").iterdir():
+        record.unlink()
+    (language,), (first, second, *_) = project.files("detect_language"), project.files("transcribe_chunk")
+    language.write_text('{"session":"ta')
+    for path, session in ((first, "duo"), (second, "talk")):
+        path.write_text(seal.sealed(json.dumps({"session": session})))
+    for array in project.files("embed_chunk"):
+        with zipfile.ZipFile(array, "w") as archive:
+            archive.writestr("x.npy", b"made")
+    swap(array)
+    (merged,) = project.files("merge_transcript")
+    merged.unlink()
+    merged.symlink_to("nowhere")
+    lines, _ = verify(project.root, "talk", quick=False)
+    spoilt = {line.partition(":")[0] for line in lines}
+    assert spoilt == {str(path.relative_to(project.root)) for path in (language, first, array, merged)}
+
+
+def test_the_record_of_another_session_is_none(project: Project) -> None:
+    records = project.root / "results/provenance"
+    name = "write_export.json"
+    (records / "talk" / name).write_bytes((records / "duo" / name).read_bytes())
+    lines, _ = verify(project.root, "talk", quick=True)
+    assert lines[0].startswith(f"results/provenance/talk/{name}: is no record of talk; ")

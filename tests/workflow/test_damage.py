@@ -158,6 +158,29 @@ def test_who_reads_a_damaged_file_says_so_and_makes_nothing_of_it(
     assert project.results() == finished.results() | {name: project.results()[name] for name in aside}
 
 
+def test_a_copy_of_another_file_is_not_read(project: Project, finished: Project) -> None:
+    """Of another track, whose audio does not say whose it is, and of another session."""
+    copies = {
+        "convert/duo/alice.flac": "convert/duo/bob.flac",
+        "diarize/talk.turns.json": "diarize/live.turns.json",
+    }
+    for path, other in copies.items():
+        found(project, path).write_bytes(found(project, other).read_bytes())
+    found(project, "transcribe/duo/*/alice.0000.json").unlink()
+    found(project, "diarize/talk.json").unlink()
+    before = project.results("results/export")
+    done = project.sessionscribe("run")
+    assert done.code == 1
+    assert "results/convert/duo/alice.flac is not the file that its job wrote. Run `sess" in done.text
+    assert "results/diarize/talk.turns.json: is a copy of another file, of live." in done.text
+    left = project.results("results/export")
+    assert all(before[name] == content for name, content in left.items())
+    assert project.sessionscribe("verify").code == 1
+    assert project.snakemake().code == 0
+    now = project.results()
+    assert {name: now[name] for name in finished.results()} == finished.results()
+
+
 def test_settings_that_are_not_this_clones_are_written_again(project: Project, finished: Project) -> None:
     """A pulled session brings settings along: which model is loaded is no matter of theirs."""
     path = found(project, "settings/duo/merge_transcript.*.json")

@@ -62,6 +62,10 @@ class Artifact(Part):
         """Return the artifact as a line of JSON, which depends on its content only."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
 
+    def place(self) -> list[str]:
+        """Return the names that the path of the file contains: those of its session and track, if any."""
+        return [name for field in ("session", "track") if (name := getattr(self, field, ""))]
+
     def sealed(self) -> str:
         """Return the content of the file: the line, with a checksum at its end."""
         return seal.sealed(self.text())
@@ -80,7 +84,7 @@ class Artifact(Part):
         """Read and validate an artifact.
 
         Raises:
-            UserError: the file is missing, damaged, invalid or of a newer version.
+            UserError: the file is missing, damaged, invalid, of a newer version, or a copy of another one.
         """
         hint = "Delete the file and run again: only it and what depends on it are recreated"
         try:
@@ -94,6 +98,11 @@ class Artifact(Part):
             raise UserError(f"cannot be read ({error})", where=path, hint=hint) from error
         if artifact.schema_version != cls.version():
             what = f"has schema version {artifact.schema_version}, this program reads {cls.version()}"
+            raise UserError(what, where=path, hint=hint)
+        parts = Path(path).parts[-5:]
+        names = {name for part in parts for name in part.split(".")}
+        if "results" in parts[:-2] and not names.issuperset(artifact.place()):
+            what = f"is a copy of another file, of {' '.join(artifact.place())}"
             raise UserError(what, where=path, hint=hint)
         return artifact
 

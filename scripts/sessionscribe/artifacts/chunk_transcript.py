@@ -137,6 +137,10 @@ class ChunkTranscript(Artifact):
 
     schema_version: int = 6
 
+    def place(self) -> list[str]:
+        """Return the names that the path of the file contains: session, track and number."""
+        return [self.session, self.track, f"{self.core.index:04d}"]
+
     @model_validator(mode="before")
     @classmethod
     def _respell(cls, content: Any) -> Any:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-NONE = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
-"""Errors of file systems without locks: Lustre and NFS may be mounted so."""
+from sessionscribe.core.errors import complain
+
+NONE = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTTY)
+"""Errors of file systems without locks: Lustre, NFS and FUSE may be mounted so."""
+QUIET_S = 2
+HINT = "If nothing is at work on this project, here or on another machine, delete this file and try again"
 
 
 def are_there(folder: Path) -> bool:
@@ -37,7 +43,7 @@ def take(file: IO[Any] | int, how: int) -> bool:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True, busy: Callable[[], None] = lambda: None) -> Iterator[int | None]:
+def locked(path: Path, *, wait: bool = True, busy: Callable[[], None] | None = None) -> Iterator[int | None]:
     """Create and lock a file; yield its descriptor, or None if another process has the lock.
 
     On a file system without locks, every process gets it: most people work alone.
@@ -45,18 +51,16 @@ def locked(path: Path, *, wait: bool = True, busy: Callable[[], None] = lambda: 
     Args:
         path: the file.
         wait: wait for the other process.
-        busy: called before waiting.
+        busy: called after two seconds of waiting; by default, it prints a line.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        try:
-            take(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not wait_for(file, QUIET_S if wait else 0):
             if not wait:
                 yield None
                 return
-            busy()
-            take(file, fcntl.LOCK_EX)
+            (busy or partial(complain, f"{path}: another process has locked it; waiting. {HINT}"))()
+            wait_for(file, math.inf)
         yield file.fileno()
 
 

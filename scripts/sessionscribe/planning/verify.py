@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 from sessionscribe.core import seal
 from sessionscribe.core.files import sha256
+from sessionscribe.planning.session_files import is_safe
 from sessionscribe.planning.steps import STAGES
 
 ASIDE = Path("results/aside")
@@ -33,13 +36,18 @@ def verify(root: Path, session: str, *, quick: bool) -> tuple[list[str], list[st
         try:
             content = seal.read_json(record.read_bytes())
             entries = [*content.get("inputs", ()), *content["outputs"]]
+            if not all(is_safe(entry["path"], session) for entry in content["outputs"]):
+                raise ValueError
             claimed |= {entry["path"]: (entry["size"], entry["sha256"]) for entry in entries}
-        except (ValueError, KeyError, TypeError):
-            spoilt[record.relative_to(root)] = "is no record"
+        except (ValueError, KeyError, TypeError, AttributeError):
+            spoilt[record.relative_to(root)] = f"is no record of {session}"
     for path in _files(root, session):
         size, checksum = claimed.get(path.as_posix(), (None, ""))
-        if size is None:
-            intact = _intact(root / path)
+        if not (root / path).is_file():
+            if size is not None or path.parts[1] != "export":
+                spoilt[path] = "is no file"
+        elif size is None:
+            intact = _intact(root, path, session)
             if intact is None and not _may_lack_both(path):
                 unrecorded.append(path.as_posix())
             elif intact is False and not quick:
@@ -57,21 +65,28 @@ def _may_lack_both(path: Path) -> bool:
     return path.name == "language.json" or path.parts[1] == "settings"
 
 
-def _intact(path: Path) -> bool | None:
-    """Return whether a file matches the checksum in it; None if there is none."""
-    data = path.read_bytes()
+def _intact(root: Path, path: Path, session: str) -> bool | None:
+    """Return whether a file matches the checksum in it and is of this session; None if it has no checksum."""
     try:
-        return seal.unsealed(data) is not data or None
-    except ValueError:
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(root / path) as archive:
+                return archive.testzip() is None
+        data = (root / path).read_bytes()
+        has_checksum = seal.unsealed(data) is not data
+        if has_checksum or (path.suffix == ".json" and path.parts[1] != "export"):
+            is_ours = seal.read_json(data).get("session", session) == session
+            return (has_checksum or None) if is_ours else False
+    except (ValueError, AttributeError, zipfile.BadZipFile, zlib.error):
         return False
+    return None
 
 
 def _files(root: Path, session: str) -> Iterator[Path]:
-    """Yield the paths of a session's files."""
+    """Yield the paths of a session's files, and of folders and broken links in place of files."""
     for stage in ("settings", *STAGES):
         folder = root / "results" / stage
         for path in sorted([*folder.glob(f"{session}.*"), *(folder / session).rglob("*")]):
-            if path.is_file() and not path.name.startswith("."):
+            if not path.name.startswith(".") and (path.suffix or path.is_file()):
                 yield path.relative_to(root)
 
 
