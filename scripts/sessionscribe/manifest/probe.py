@@ -111,7 +111,9 @@ class Prober:
                     result = better[file] = self._probed(source(file), result.checksum, {})
                 part_of[result.checksum] = file.part
                 kinds = {found.container for each in (file, *whole[-1:]) if (found := looked[each].found)}
-                if result.problem is None and len(kinds) < 2:
+                # FFmpeg decodes slices of FLAC without a header, but not their times.
+                headless = kinds == {"flac"} and not header(file)
+                if result.problem is None and len(kinds) < 2 and not headless:
                     whole.append(file)
                     continue
                 for first in dict.fromkeys([*whole[-1:], *whole[:1]]):
