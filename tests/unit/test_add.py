@@ -271,6 +271,25 @@ def test_parts_that_begin_anew_each_time_are_refused(slices: Path, told: pytest.
     assert "all" not in manifest.read(TABLE)
 
 
+def test_a_first_part_that_was_hardly_begun_keeps_no_other_off(told: pytest.CaptureFixture[str]) -> None:
+    Path("begun").mkdir()
+    whole = media.write_tone(Path("begun/chunk-001.wav"), 2).read_bytes()
+    Path("begun/chunk-000.wav").write_bytes(whole[:30])
+    assert main.main(["add", "begun"]) == 1
+    assert "begun/chunk-000.wav: is not an audio or video file" in told.readouterr().err
+    assert [row.duration_s for row in rows("begun")] == [0, 2]
+
+
+def test_slices_of_flac_may_begin_anywhere() -> None:
+    Path("cut").mkdir()
+    data = media.write_media(Path("a.flac"), [media.Sound(media.tone(9))]).read_bytes()
+    for number, (start, stop) in enumerate(pairwise(len(data) * edge // 3 for edge in range(4))):
+        Path(f"cut/chunk-{number:03}.flac").write_bytes(data[start:stop])
+    assert main.main(["add", "cut"]) == 0
+    assert [row.header for row in rows("cut")] == [None, 0, 0]
+    assert sum(row.duration_s for row in rows("cut")) == pytest.approx(9, abs=0.4)
+
+
 def test_parts_that_are_no_good_are_told_and_do_not_keep_the_others_off(
     slices: Path, told: pytest.CaptureFixture[str]
 ) -> None:

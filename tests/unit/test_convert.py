@@ -231,6 +231,13 @@ def test_samples_far_beyond_full_scale_are_brought_back(tmp_path: Path, level: f
         assert np.allclose(made.samples, sound[0] / np.abs(sound).max(), atol=1e-3)
 
 
+def test_a_damaged_packet_is_no_reason_to_scale_speech_down(tmp_path: Path) -> None:
+    sound = tone(9)
+    sound[0, :300] *= 400  # as a decoder makes of half a packet of MP3
+    made = Converted(write_media(tmp_path / "a.wav", [Sound(sound, codec="pcm_f32le")]), tmp_path)
+    assert np.allclose(made.samples[1000:], sound[0, 1000:], atol=1e-3)
+
+
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le"])
 def test_clipping_is_counted(tmp_path: Path, codec: str) -> None:
     samples = np.clip(tone(2, level=1.5), -1, 1) if codec == "pcm_s16le" else tone(2, level=1.5)

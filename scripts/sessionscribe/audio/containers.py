@@ -70,20 +70,28 @@ def _clock(text: str) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
 
 
+def content(source: Source) -> tuple[int, int] | None:
+    """Return where uncompressed samples or an AVI begin and should end, in bytes; the same if not stored."""
+    if found := samples(source):
+        return found.start, found.start + (found.promised or 0)
+    with source.open("rb") as file:
+        head = file.read(1 << 16)
+    start = head.find(b"movi")
+    length = int.from_bytes(head[start - 4 : start], "little")
+    return (start, start + length) if head[:4] == b"RIFF" and start > 0 and 0 < length < PLACEHOLDER else None
+
+
 def is_cut_off(source: Source) -> bool | None:
     """Return whether a file is truncated according to its own sizes, or None if its format has none."""
     size = source.stat().st_size
-    if found := samples(source):
-        return found.promised is not None and found.start + found.promised > size
+    if found := content(source):
+        return found[1] > size
     with source.open("rb") as file:
         head = file.read(12)
         if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
             return any(stop > size for _, _, stop in boxes(file, size))
         if head[:4] == b"\x1a\x45\xdf\xa3":
             return _segment_is_cut_off(file, size)
-        if head[:4] == b"RIFF":
-            length = int.from_bytes(head[4:8], "little")
-            return 8 + length > size if 0 < length < PLACEHOLDER else None
         if head[:3] == b"FLV":
             return not _ends_with_a_tag(file, size)
         promised = mp3_bytes(file)

@@ -5,12 +5,14 @@ A browser's MediaRecorder writes the container's header into the first part only
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from sessionscribe.audio.containers import SEARCH_BYTES, boxes, vint
 from sessionscribe.audio.media import CLUSTER
-from sessionscribe.audio.samples import HEADER_BYTES, samples
+from sessionscribe.audio.samples import EXTENSIBLE, HEADER_BYTES, PCM, samples
 from sessionscribe.audio.source import Source, Splice
 
 TRACKS = b"\x16\x54\xae\x6b"
@@ -94,7 +96,23 @@ def with_header(part: Source, header: bytes) -> tuple[Splice, bool]:
         if header[4:8] == b"ftyp":
             start = max(0, head.find(b"moof") - 4)
             return Splice(part, (header, *_relocated(file, start, size, len(header)))), True
-    return Splice(part, (header, (0, size))), header[:4] in (b"OggS", b"fLaC")
+    start = _first_sample(head, header) if header[:4] == b"RIFF" else 0
+    return Splice(part, (header, (start, size))), header[:4] in (b"OggS", b"fLaC")
+
+
+def _first_sample(data: bytes, header: bytes) -> int:
+    """Return where the first whole sample begins in a slice of a WAV: a sample's last byte changes least."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    tag, channels, align = struct.unpack_from("<HH8xH", header, 20)
+    width = align // max(1, channels)
+    integers = tag == 1 or (tag == EXTENSIBLE and header[44:46] == PCM)
+    if not integers or width < 2 or len(data) < 2 * align:
+        return 0
+    samples = np.frombuffer(data, np.int8, len(data) // width * width).reshape(-1, width)
+    change = np.abs(samples[channels:] - samples[:-channels], dtype=np.int16).mean(axis=0)
+    change[change == 0] = math.inf  # unused bits
+    return int(change.argmin()) + 1 if 2 * change.min() < change[-1] < math.inf else 0
 
 
 def _first_block(data: bytes) -> int | None:

@@ -106,7 +106,7 @@ def add(
             new = [replace(row, session=name) for row in new]
             _refuse_wrong(name, known)
             earlier = sessions.get(name, [])
-            _refuse_cumulative(group) if earlier else _refuse_no_recording(group, looked)
+            _refuse_cumulative(group, looked) if earlier else _refuse_no_recording(group, looked)
             if parts:
                 if earlier:
                     refuse_another(earlier, new)
@@ -120,7 +120,8 @@ def add(
             added.problems.append(error)
             continue
         problems = [problem for file in group.files if (problem := looked[file].problem)]
-        added.problems += [_of_all(problems, name)] if len(problems) == len(new) > 1 else problems
+        none = len(problems) == len(new) > 1
+        added.problems += [_of_all(problems, name, group.layout)] if none else problems
         if len(problems) < len(new):
             length = timedelta(seconds=round(sum(row.duration_s for row in new)))
             number = counted(len(new), "track" if parts else "file")
@@ -166,25 +167,27 @@ def _refuse_no_recording(group: Group, looked: Mapping[File, ProbeResult]) -> No
     Raises:
         UserError: it is such a file.
     """
-    _refuse_cumulative(group)
+    _refuse_cumulative(group, looked)
     (first, *others) = group.files
     if not others and not first.is_recording and (problem := looked[first].problem):
         raise UserError(problem.what, where=problem.where, hint="It was not added")
 
 
-def _of_all(problems: Sequence[UserError], session: str) -> UserError:
+def _of_all(problems: Sequence[UserError], session: str, layout: str) -> UserError:
     """Return one error for a session without a usable file."""
     what = f"none of its {len(problems)} files can be used; the first {problems[0].what}"
-    return UserError(what, where=session, hint=problems[0].hint)
+    hint = "If these are slices of a stream, put its first part into the folder and add the folder again"
+    return UserError(what, where=session, hint=hint if layout == "live" else problems[0].hint)
 
 
-def _refuse_cumulative(group: Group) -> None:
+def _refuse_cumulative(group: Group, looked: Mapping[File, ProbeResult]) -> None:
     """Refuse live parts that each begin with the whole content of the previous one.
 
     Raises:
-        UserError: the first two parts, if they are on this machine, are such.
+        UserError: the first two usable parts, if they are on this machine, are such.
     """
-    one, two, *_ = [*sorted(group.files, key=lambda file: file.part or 0), None, None]
+    usable = [file for file in group.files if not looked[file].problem]
+    one, two, *_ = [*sorted(usable, key=lambda file: file.part or 0), None, None]
     if group.layout != "live" or one is None or two is None or one.path is None or two.path is None:
         return
     size = one.path.stat().st_size

@@ -73,9 +73,15 @@ class Prober:
         checksums.write()
         remote = [file for file in files if file.item is not None]
         looked = local | dict(zip(remote, self._remotely(remote, durations), strict=True))
+        headers = {  # by content, since parts may be renumbered or copied
+            row.checksum: header.checksum
+            for session in self.known.values()
+            for row in session.rows
+            if (header := session.header(row))
+        }
         for group in groups:
             if group.layout == "live":
-                looked |= self._with_headers(group.files, looked)
+                looked |= self._with_headers(group.files, looked, headers)
         return looked
 
     @property
@@ -84,17 +90,14 @@ class Prober:
         return self.exact or self.audio_stream is not None or self.channel is not None
 
     def _with_headers(
-        self, files: Sequence[File], looked: Mapping[File, ProbeResult]
+        self, files: Sequence[File], looked: Mapping[File, ProbeResult], known: Mapping[str, str]
     ) -> dict[File, ProbeResult]:
-        """Inspect parts that are not files of their own again, with the header of an earlier part."""
+        """Inspect parts that are not files of their own again, with the header of an earlier part.
+
+        ``known`` are the checksums of known slices and of the parts with their headers.
+        """
         better: dict[File, ProbeResult] = {}
         whole: list[File] = []
-        known = {  # by content, since parts may be renumbered or copied
-            row.checksum: with_header.checksum
-            for session in self.known.values()
-            for row in session.rows
-            if (with_header := session.header(row))
-        }
         part_of: dict[str, int] = {}
         with contextlib.ExitStack() as stack:
             source = self._sources(stack)
@@ -111,7 +114,9 @@ class Prober:
                     result = better[file] = self._probed(source(file), result.checksum, {})
                 part_of[result.checksum] = file.part
                 kinds = {found.container for each in (file, *whole[-1:]) if (found := looked[each].found)}
-                if result.problem is None and len(kinds) < 2:
+                # FFmpeg decodes slices of FLAC without a header, but not their times.
+                headless = kinds == {"flac"} and not header(file)
+                if result.problem is None and len(kinds) < 2 and not headless:
                     whole.append(file)
                     continue
                 for first in dict.fromkeys([*whole[-1:], *whole[:1]]):

@@ -152,7 +152,7 @@ class Mono:
         if hums and not self.correction.filtered:
             return Correction(filtered=True)
         gain = 1.0
-        if self.peak > LOUDEST_PEAK and self.clipped > CLIPPED_SHARE * self.counted:
+        if self.peak > LOUDEST_PEAK and self.level_db > 0:  # damaged packets may have any peak
             gain = 1 / self.peak
         elif -math.inf < self.level_db < QUIET_DB:
             gain = 10 ** (round(WANTED_DB - self.level_db) / 20)

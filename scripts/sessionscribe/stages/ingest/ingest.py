@@ -10,7 +10,6 @@ from typing import Literal
 from sessionscribe.artifacts.recording import AudioStream, Ingest
 from sessionscribe.audio import containers, media
 from sessionscribe.audio.reader import Limits, Reader
-from sessionscribe.audio.samples import samples
 from sessionscribe.audio.source import Source, is_local
 from sessionscribe.config import settings
 from sessionscribe.core.errors import UserError
@@ -89,7 +88,8 @@ def _proven_duration(
         counted = counter.count()
         if counter.recordings == 1 and declared is None:
             return counted
-        if counter.recordings == 1 and declared and abs(counted - declared) <= max(0.25, 0.01 * declared):
+        agree = declared and abs(counted - declared) <= max(0.25, 0.01 * declared)
+        if counter.recordings == 1 and declared and agree and not containers.is_cut_off(path):
             return declared
     reader = Reader(path, chosen, declared or 0.0, limits)
     for _ in reader.blocks():
@@ -97,9 +97,9 @@ def _proven_duration(
     decoded = reader.clock.position_s
     if exact or declared is None or not reader.is_cut_off():
         return decoded
-    found, size = samples(path), path.stat().st_size
-    if found and found.promised and size > found.start:  # the length of missing PCM is known
-        return max(decoded, decoded * found.promised / (size - found.start))
+    (start, stop), size = containers.content(path) or (0, 0), path.stat().st_size
+    if start < min(stop, size):
+        declared = decoded * (stop - start) / (size - start)
     return max(decoded, declared)
 
 
