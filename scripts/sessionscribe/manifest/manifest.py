@@ -158,6 +158,8 @@ def parse(text: str, path: Path) -> dict[str, Session]:
             row = replace(row, cells=_as_found(header, values))
             problems.setdefault(row.session, f"{path}, line {line}: {problem}")
         rows.setdefault(row.session, []).append(row)
+    for group in rows.values():
+        group.sort(key=lambda row: row.part or 0)  # spreadsheets sort by any column
     return {
         name: Session(name, tuple(group), problems.get(name) or _conflict(name, group, path))
         for name, group in rows.items()

@@ -80,14 +80,15 @@ def words_key(session: Session, options: Options, decoder: Decoder) -> str:
     if unusable(session):
         return ""
     live = session.layout == "live"
+    rows = sorted(session.rows, key=lambda row: row.track)
     decoded = decoding(session, options, decoder) | {"model": decoder.identity}
     for speed_only in ("device", "batch_size"):
         del decoded[speed_only]
-    channels = [session.channel(row) for row in session.rows]
+    channels = [session.channel(row) for row in rows]
     return fingerprint(
         [step_key(rule) for rule in ("plan_chunks", "detect_language", "transcribe_chunk")],
-        None if live else [(row.track, row.checksum, row.length_s) for row in session.rows],
-        [session.audio_stream(row) for row in (session.rows[:1] if live else session.rows)],
+        None if live else [(row.track, row.checksum, row.length_s) for row in rows],
+        [session.audio_stream(row) for row in (rows[:1] if live else rows)],
         *([channels] if any(channel is not None for channel in channels) else []),
         options["convert"],
         options["chunk"],
