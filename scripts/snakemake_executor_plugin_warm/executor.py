@@ -16,7 +16,7 @@ from snakemake.executors.local import Executor as LocalExecutor
 from snakemake.executors.local import common_settings
 
 from sessionscribe.artifacts.provenance import Failure
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, describe
 from sessionscribe.jobs.gpu import GpuMonitor
 from sessionscribe.jobs.job import note_failure
 from sessionscribe.runners.errors import DiedError
@@ -98,8 +98,9 @@ class Executor(LocalExecutor):
             raise SpawnedJobError() from None
         except (DiedError, UserError, OSError) as error:
             note_lost(request, error)
-            end = end_of_log(request) if isinstance(error, DiedError) else ""
-            self.logger.warning(f"warm: {job.rule.name} failed: {error}{end}")
+            died = isinstance(error, DiedError)
+            what = f"{error}{end_of_log(request)}" if died else describe(error, job.rule.name)
+            self.logger.warning(f"warm: {job.rule.name} failed: {what}")
             raise SpawnedJobError() from None
         if reply["code"]:
             self.logger.warning(reply["error"], extra={"code": reply["code"]})
@@ -138,7 +139,7 @@ def note_lost(request: Mapping[str, Any], error: Exception) -> None:
     if not session:
         return
     log, output = (next(iter(paths_of(request[name])), "") for name in ("log", "output"))
-    what = str(error) if isinstance(error, UserError) else f"{error}. {HINT}"
+    what = f"{error}. {HINT}" if isinstance(error, DiedError) else describe(error, session)
     message = f"{session}: {request['rule']} failed: {what}"
     failure = Failure(session=session, rule=request["rule"], output=output, message=message, log=log)
     note_failure(Path(notes_for(request)[0]), failure)

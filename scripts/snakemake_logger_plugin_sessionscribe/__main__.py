@@ -14,11 +14,11 @@ INTERRUPTED = 128 + signal.SIGINT
 tables: list[str] = []
 
 
-def write_or_lose(write: Callable[[str], int], text: str) -> int:
-    """Write, or on a full disk lose the text instead of ending the run."""
+def or_lose(write: Callable[..., object], *text: str) -> int:
+    """Write or flush; if the disk is full or the reader is gone, lose the text instead of ending the run."""
     with suppress(OSError):
-        write(text)
-    return len(text)
+        write(*text)
+    return sum(map(len, text))
 
 
 def is_new(record: logging.LogRecord) -> bool:
@@ -36,8 +36,9 @@ def stop_with(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-if sys.stderr:
-    sys.stderr.write = functools.partial(write_or_lose, sys.stderr.write)  # type: ignore[method-assign]
+for stream in filter(None, (sys.stdout, sys.stderr)):
+    stream.write = functools.partial(or_lose, stream.write)
+    stream.flush = functools.partial(or_lose, stream.flush)
 logging.getLogger("snakemake.logging").addFilter(is_new)
 threading.Thread(target=stop_with, args=(os.getppid(),), daemon=True).start()
 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import os
@@ -33,7 +34,8 @@ TERMINATED = "Will exit after finishing currently running jobs (scheduler)"
 UNTIMED = "Missing metadata for file"
 """Beginning of a report's warning about each file that was copied or pulled."""
 OURS = re.compile(r'WorkflowError in file ".*/rules/common\.smk", line \d+:\n(.*)')
-SYSTEM = re.compile(rf"\[Errno ({'|'.join(map(str, DISK))})\] [^:\n]*(?:: '([^'\n]*)')?")
+SYSTEM = re.compile(r"^\S.*\[Errno (\d+)\] [^:\n]*(?:: '([^'\n]*)')?", re.MULTILINE)
+PROTECTED = re.compile(r"Write-protected output files.*?affected files:\n +(.*)", re.DOTALL)
 
 
 class LogHandler(LogHandlerBase):
@@ -171,17 +173,22 @@ class LogHandler(LogHandlerBase):
 
 
 def _plain(text: str) -> str:
-    """Return an error message of Snakemake, as one line if it is about our error or a disk."""
+    """Return an error message of Snakemake, as one line if it is about our error or one of the system."""
     if ours := OURS.match(text):
         return f"sessionscribe: {ours[1]}"
-    if found := SYSTEM.search(text):
-        # If Snakemake does not name a file, the folder with the least room is meant.
+    number, path = 0, ""
+    if protected := PROTECTED.search(text):
+        number, path = errno.EACCES, protected[1].splitlines()[0]
+    for found in SYSTEM.finditer(text):  # the last one ended the run
+        number, path = int(found[1]), found[2] or ""
+    if not path and number in DISK:  # Snakemake names no file: the folder with the least room is meant
         folders = [name for name in (".", ".snakemake", "logs", "results") if os.path.exists(name)]
-        path = found[2] or min(folders, key=lambda name: os.statvfs(name).f_bavail)
-        error = OSError(int(found[1]), os.strerror(int(found[1])), path)
-        LogHandler.exit_code = max(LogHandler.exit_code, exit_code(error))
-        return f"sessionscribe: {describe(error, str(Path.cwd()))}"
-    return text
+        path = min(folders, key=lambda name: os.statvfs(name).f_bavail)
+    if not path:
+        return text
+    error = OSError(number, os.strerror(number), path)
+    LogHandler.exit_code = max(LogHandler.exit_code, exit_code(error))
+    return f"sessionscribe: {describe(error, str(Path.cwd()))}"
 
 
 def _busy() -> str:

@@ -90,6 +90,21 @@ def test_the_disk_of_the_file_counts_and_not_that_of_the_project(mount: Path, tm
     assert sorted(path.name for path in mount.iterdir()) == ["ballast"]
 
 
+def test_no_message_names_a_temporary_file(tmp_path: Path) -> None:
+    """PyAV's errors have a name that cannot be changed."""
+
+    class FixedError(OSError):
+        filename = property(lambda _: None)  # type: ignore[assignment]
+
+    (tmp_path / "folder/a").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError) as caught:
+        files.write_text(tmp_path / "folder", "x")
+    assert caught.value.filename == str(tmp_path / "folder")
+    with pytest.raises(OSError, match="No space") as full_disk, files.atomic_path(tmp_path / "b.m4a"):
+        raise FixedError(errno.ENOSPC, "No space left on device")
+    assert full_disk.value.filename == str(tmp_path / "b.m4a")
+
+
 def test_an_output_that_cannot_be_written_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +159,25 @@ def test_what_snakemake_says_of_a_disk_is_one_line_and_74(said: str, monkeypatch
     assert handler.LogHandler.exit_code == os.EX_IOERR
     assert line.startswith("sessionscribe: ")
     assert " at /" in line
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        (
+            "FileNotFoundError: [Errno 2] No such file\n\nPermissionError: [Errno 13] no: '/a/x.log'",
+            "/a/x.log",
+        ),
+        ("WorkflowError:\nFailed to create /a.\nPermissionError: [Errno 13] Permission denied: '/a'", "/a"),
+        (
+            "ProtectedOutputException in rule x:\nWrite-protected output files for rule x:\n"
+            "    output: /a, /b\n    affected files:\n        /b\n        /c",
+            "/b",
+        ),
+    ],
+)
+def test_a_file_that_snakemake_may_not_write_is_one_line(said: str, where: str) -> None:
+    assert handler._plain(said).startswith(f"sessionscribe: {where}: permission denied")
 
 
 def test_what_it_says_of_our_own_errors_is_that_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_file_that_cannot_be_read_concerns_one_and_a_full_disk_all(
         if item == 1:
             raise OSError(number, os.strerror(number))
 
-    assert one_by_one(THREE, act)
+    assert one_by_one(THREE, act) == (1 if number == errno.EACCES else os.EX_IOERR)
     assert len(tried) == tries
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("sessionscribe: one: ")
@@ -77,6 +78,18 @@ def test_a_full_disk_says_so_and_what_to_do() -> None:
     assert text.startswith("results/a.json: the disk is full (")
     assert "Make room and run again: nothing is lost" in text
     assert "the disk is full" in describe(OSError(errno.EDQUOT, "quota"), "talk")
+    copied = OSError(errno.ENOSPC, "No space left on device", "results/a.json", None, "/there/a.json")
+    assert describe(copied, "talk").startswith("/there/a.json: the disk is full (")
+
+
+def test_whose_a_file_is_that_may_not_be_written_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As after one run with `sudo`."""
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "export/talk.txt"))
+    assert "belongs to" not in describe(error, "talk")
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    assert f"permission denied ({tmp_path} belongs to {tmp_path.owner()})" in describe(error, "talk")
 
 
 @pytest.mark.parametrize(("said", "tries"), [("connection refused", 1), ("object not found", 3)])

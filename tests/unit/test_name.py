@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 import builders
+import small_disks
 from project import DIARIZATION_MODEL, TOY, cut_audio
 from sessionscribe.artifacts.speakers import EmbeddingsHeader, EnrolledVoice, Names, Turn, Voice, Voices
 from sessionscribe.artifacts.transcript import Transcript
@@ -405,3 +406,7 @@ def test_a_clip_that_is_there_is_kept(campaign: Sessions) -> None:
     ):
         with pytest.raises(UserError, match=message):
             enroll(name, session, speaker, folder=Path("voices2"), root=campaign.root)
+    with small_disks.mounted(campaign.root / "full", "size=8k") as full:
+        with pytest.raises(OSError, match="No space left"):  # soundfile itself would not notice
+            enroll("Anna", "monday", label, folder=Path("full"), root=campaign.root)
+        assert not list(full.iterdir())

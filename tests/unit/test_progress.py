@@ -118,6 +118,33 @@ def test_what_is_left_does_not_grow_while_one_job_runs(monkeypatch: pytest.Monke
     made.close()
 
 
+def test_what_is_left_does_not_jump_when_jobs_at_work_together_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the first two ends of pairs of equal jobs, a minute each."""
+    now = 0.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    console = Console(file=io.StringIO(), width=100, get_time=lambda: now)
+    made, ends = Progress({"transcribe_chunk": 20}, console), []
+    for number in range(20):
+        if number % 2 == 0:
+            made.begin(number, "transcribe_chunk")
+            made.begin(number + 1, "transcribe_chunk")
+            now += 60
+        made.end(number, done=True)
+        ends.append(made._task.fields["ends"])
+    made.close()
+    assert ends == [pytest.approx(600.0)] * 20
+
+
+def test_on_a_narrow_terminal_the_time_left_and_what_is_at_work_are_not_cut_off() -> None:
+    stream = io.StringIO()
+    made = Progress(WORK, Console(file=stream, force_terminal=True, width=80), AUDIO)
+    made.begin(1, "transcribe_chunk", "talk mix 0000")
+    made.close()
+    assert (
+        "  0%  time left not known yet, 0:00:00 of 0:21:00 transcribed  transcribe_chunk" in stream.getvalue()
+    )
+
+
 def test_where_nothing_ends_a_line_comes_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SILENT_S", 0.05)
     made, stream = shown(terminal=False)
@@ -205,6 +232,29 @@ def test_a_plan_and_details_are_snakemakes_own(folder: Path, details: str) -> No
     assert done.code == 0, done.text
     assert "Job stats:" in done.text
     assert "100%  1" not in done.text
+
+
+def test_a_plan_whose_reader_has_gone_is_no_traceback(folder: Path) -> None:
+    """As with `| head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", PROGRAM, *OPTIONS, "good.txt", "--dry-run"]
+    done = subprocess.run(command, cwd=folder, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr
+
+
+def test_closed_streams_and_other_encodings_are_no_traceback(tmp_path: Path) -> None:
+    """As under a daemon, and on terminals that are not UTF-8."""
+    start = "from sessionscribe.cli.start import open_streams; open_streams(); print('\u4f1a', flush=True)"
+    command = f'"{sys.executable}" -c "{start}; import os; os.fstat(0), os.fstat(1)"'
+    closed = subprocess.run(f"{command} <&- >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    other = subprocess.run(command, shell=True, env=environment, capture_output=True, check=True)
+    assert other.stdout == b"\\u4f1a\n"
 
 
 def test_what_only_shows_something_is_shown(folder: Path) -> None:

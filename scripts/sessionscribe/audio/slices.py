@@ -6,6 +6,7 @@ of samples and the length of the track. A slice that two jobs read is sent once.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterable
@@ -47,8 +48,17 @@ def cut_slices(track: Path, names: Iterable[str], folder: Path) -> None:
             first, last, _ = _numbers(name)
             file.seek(first)
             samples = read_exactly(file, last - first, track, dtype="int16")
-            soundfile.write(folder / name, samples, SAMPLE_RATE, subtype="PCM_16")
+            (folder / name).write_bytes(encoded(samples))
             os.utime(folder / name, ns=(when, when))
+
+
+def encoded(samples: NDArray[Any]) -> bytes:
+    """Return samples as 16 kHz FLAC; on a full disk, soundfile itself may write a part without an error."""
+    import soundfile  # noqa: PLC0415 -- heavy
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    return file.getvalue()
 
 
 def read_exactly(file: Any, count: int, path: Path, dtype: str = "float32") -> NDArray[Any]:

@@ -89,7 +89,7 @@ def pack(options: argparse.Namespace, config: Config) -> int:
             size = path.stat().st_size / 1e6
         print(f"bundled {about.session}: {place.name}/{path.name}, {len(about.files)} files, {size:.1f} MB")
 
-    return int(one_by_one(plan.sessions, write))
+    return one_by_one(plan.sessions, write)
 
 
 def _since(place: Place) -> list[SessionBundle]:
@@ -138,7 +138,7 @@ def check(place: Place, max_gb: float) -> int:
 )
 def take(options: argparse.Namespace, config: Config) -> int:
     """Unpack bundles into this project."""
-    failed = False
+    code = 0
     imported: dict[str, Imported] = {}
     with ExitStack() as stack:
         found: dict[str, Path] = {}
@@ -160,10 +160,10 @@ def take(options: argparse.Namespace, config: Config) -> int:
         else:
             # Parts come after the bundles that have what they lack.
             in_order = sorted(found.items(), key=lambda item: ".part-" in Path(item[0]).name)
-            failed = one_by_one({name: (name, path) for name, path in in_order}, bring)
+            code = one_by_one({name: (name, path) for name, path in in_order}, bring)
     for session, result in imported.items():
         _show(result, load(options, [session]), options)
-    return int(failed)
+    return code
 
 
 def _import(

@@ -11,6 +11,7 @@ from typing import Any
 from sessionscribe.artifacts.plan import Timeline
 from sessionscribe.artifacts.speakers import Turn, Turns
 from sessionscribe.artifacts.transcript import Transcript
+from sessionscribe.audio.slices import encoded
 from sessionscribe.cli.options import SETTINGS, argument, command
 from sessionscribe.config.settings import Config
 from sessionscribe.core.errors import UserError, visible
@@ -81,7 +82,8 @@ def enroll(name: str, session: str, speaker: str, *, folder: Path, root: Path = 
         raise UserError(what, where=session, hint="Use another session, or record a sample")
     samples = _cut(root, session, label, chosen)
     path = _free(root / folder, name)
-    _write(path, samples)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded(samples))
     return path, length_s
 
 
@@ -142,10 +144,3 @@ def _free(folder: Path, name: str) -> Path:
     there = [match for path in folder.glob("*") if (match := pattern.fullmatch(path.name))]
     number = max((int(match[2] or 1) for match in there), default=0) + 1
     return folder / (f"{name}.flac" if number == 1 else f"{name}.{number}.flac")
-
-
-def _write(path: Path, samples: Any) -> None:
-    import soundfile  # noqa: PLC0415 -- heavy
-
-    with atomic_path(path) as temporary:
-        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16")

@@ -28,7 +28,7 @@ def show(_: argparse.Namespace) -> int:
 @command("models fetch", argument("names", "NAME", "as `sessionscribe models` lists them", nargs="+"))
 def fetch(options: argparse.Namespace) -> int:
     """Download models to this machine."""
-    return int(one_by_one({name: name for name in options.names}, _fetch))
+    return one_by_one({name: name for name in options.names}, _fetch)
 
 
 def _fetch(name: str) -> None:

@@ -57,7 +57,7 @@ def publish_sessions(
         if session not in ready:
             print(status.left_out(session))
     counts: Counter[str] = Counter()
-    failed = required and len(ready) < len(sessions)
+    code = int(required and len(ready) < len(sessions))
     with _store(config) as (store, lock):
         publisher = publishing.Publisher(
             ROOT, config.manifest, audio=config.publish.audio, force=force, store=store, lock=lock
@@ -71,7 +71,7 @@ def publish_sessions(
                 print(f"published {session.session.name}: {version}, {done.sent} files sent", flush=True)
 
         remote = bool(store.remote)
-        failed |= one_by_one({session.session.name: session for session in ready}, send)
+        code = max(code, one_by_one({session.session.name: session for session in ready}, send))
         if counts["published"] and not remote:
             print("No DVC remote is set up, so nothing was sent: docs/versioning.md says how.")
     print(f"{counts['published']} published, {counts['unchanged']} unchanged.")
@@ -81,7 +81,7 @@ def publish_sessions(
     behind = [*map(str, configfiles), config.name.table, config.name.voices, *corrections]
     for path in sorted(history.dirty(ROOT, *behind)):
         print(f"{path} has uncommitted changes; without them, other people's runs would redo the work.")
-    return int(failed)
+    return code
 
 
 @command("pull", SETTINGS, SESSIONS, FORCE)
@@ -98,10 +98,10 @@ def pull(options: argparse.Namespace, config: Config) -> int:
             written = unpack.take(ROOT, store, session, force=options.force)
             print(f"pulled {session}: {counted(written, 'file')} written", flush=True)
 
-        failed = one_by_one({name: name for name in wanted}, take)
+        code = one_by_one({name: name for name in wanted}, take)
     if not wanted:
         print("Nothing to pull: all published sessions are here.")
-    return int(failed)
+    return code
 
 
 @command(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import yaml
 
 from sessionscribe.cli import publish, save, storage, workflow
@@ -110,6 +111,7 @@ def make(
         every_s: seconds between calls of ``should_stop``; None: never.
     """
     workspace.check_writable([Path(".snakemake")])
+    platformdirs.user_cache_path("snakemake", ensure_exists=True)  # Snakemake shows a traceback if it cannot
     if {"{", "}"} & set(str(Path.cwd())):
         what = "has braces in its name, which Snakemake takes for wildcards"
         raise UserError(what, where=Path.cwd(), hint="Rename that folder, or move the project out of it")
@@ -176,9 +178,9 @@ def _show_outcome(options: argparse.Namespace, settings: Config, *, stopped: boo
     if stopped:
         return code
     if options.upload:
-        code |= storage.upload_sessions(sessions, settings)
+        code = max(code, storage.upload_sessions(sessions, settings))
     if options.publish:
-        code |= publish.publish_sessions(sessions, settings, configfiles=configfiles(options))
+        code = max(code, publish.publish_sessions(sessions, settings, configfiles=configfiles(options)))
     return code
 
 

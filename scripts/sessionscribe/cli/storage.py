@@ -64,7 +64,7 @@ def upload(options: argparse.Namespace, config: Config) -> int:
 def upload_sessions(
     sessions: Iterable[SessionPlan], config: Config, *, named: bool = False, delete: bool = False
 ) -> int:
-    """Upload the finished files of sessions; return 1 if one cannot be uploaded.
+    """Upload the finished files of sessions; return the exit code.
 
     Raises:
         UserError: no place is configured.
@@ -89,4 +89,4 @@ def upload_sessions(
 
     if not chosen:
         print("Nothing is finished yet.")
-    return int(one_by_one({session.session.name: session for session in chosen}, send))
+    return one_by_one({session.session.name: session for session in chosen}, send)

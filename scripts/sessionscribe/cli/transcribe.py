@@ -24,7 +24,7 @@ from sessionscribe.cli import add, run, workflow
 from sessionscribe.cli.options import DRY_RUN, PROJECT, SETTINGS, argument, command, load
 from sessionscribe.config.settings import Config, Format
 from sessionscribe.core import locks
-from sessionscribe.core.errors import UserError, complain, describe
+from sessionscribe.core.errors import UserError, complain, describe, exit_code
 from sessionscribe.core.files import atomic_path, sha256, write_text
 from sessionscribe.engines import models
 from sessionscribe.formats.page import BESIDE
@@ -78,7 +78,7 @@ def transcribe(options: argparse.Namespace) -> int:
                 _finish(plan.sessions[name], file, to if options.to else to / name)
             except (UserError, OSError) as error:
                 complain(describe(error, str(file)))
-                code = 1
+                code = max(code, exit_code(error))
         return result or code
 
 
@@ -138,7 +138,11 @@ def _workspace() -> Iterator[None]:
         print("Waiting for another `sessionscribe transcribe` …", flush=True)
 
     with locks.locked(place / ".lock", busy=busy), contextlib.chdir(place):
-        yield
+        try:
+            yield
+        except OSError as error:
+            error.filename = error.filename and os.path.abspath(error.filename)
+            raise
 
 
 def _add(file: Path, options: argparse.Namespace, settings: Config) -> tuple[list[str], int]:

@@ -64,7 +64,7 @@ def complain(problem: object) -> None:
         print(f"sessionscribe: {problem}", file=sys.stderr, flush=True)
 
 
-def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
+def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> int:
     """Call ``act`` with each item and report errors; go on unless the rest would fail as well.
 
     Args:
@@ -72,21 +72,21 @@ def one_by_one(items: Mapping[str, T], act: Callable[[T], None]) -> bool:
         act: processes one item.
 
     Returns:
-        Whether an item failed.
+        The exit code: the largest one of all errors, 0 if there was none.
     """
-    failed = False
+    code = 0
     for name, item in items.items():
         try:
             act(item)
         except BrokenPipeError:  # the reader of our output has ended
             raise
         except (UserError, OSError) as error:
-            failed = True
+            code = max(code, exit_code(error))
             complain(describe(error, name))
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
             if full or getattr(error, "ends_all", False):
                 break
-    return failed
+    return code
 
 
 def describe(error: Exception, where: str) -> str:
@@ -99,13 +99,15 @@ def describe(error: Exception, where: str) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and error.errno in DISK:
-        path, (what, hint) = Path(os.fsdecode(error.filename or ".")), DISK[error.errno]
+        written = error.filename2 or error.filename  # the second one is the copy
+        path, (what, hint) = Path(os.fsdecode(written or ".")), DISK[error.errno]
         disk = _mount_point(path)
         what = what.format(disk=disk, state=_free_space(disk))
-        return str(UserError(what, where=path if error.filename else where, hint=hint))
+        return str(UserError(what, where=path if written else where, hint=hint))
     if isinstance(error, OSError) and error.strerror:
         hint = "Fix this and run again: finished work is kept"
-        return str(UserError(error.strerror.lower(), where=error.filename or where, hint=hint))
+        what = f"{error.strerror.lower()}{_owner(error)}"
+        return str(UserError(what, where=error.filename or where, hint=hint))
     text = " ".join(str(error).split()) or "no message"
     hint = "The log has the details; if they do not explain it, please report it"
     return str(UserError(f"{type(error).__name__}: {text}", where=where, hint=hint))
@@ -119,11 +121,26 @@ def _free_space(disk: Path) -> str:
     return f"{free_mb:.0f} MB free at {disk}{' by now' if free_mb > PLENTY_MB else ''}"
 
 
+def _owner(error: OSError) -> str:
+    """Return whose file or folder it is that another user may not write, as after one run with `sudo`."""
+    if isinstance(error, PermissionError) and error.filename:
+        with suppress(OSError, KeyError):
+            place = _existing(Path(os.fsdecode(error.filename)))
+            if place.stat().st_uid != os.geteuid():
+                return f" ({place} belongs to {place.owner()})"
+    return ""
+
+
+def _existing(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that exists."""
+    while not os.path.exists(path) and path != path.parent:
+        path = path.parent
+    return path
+
+
 def _mount_point(path: Path) -> Path:
     """Return the mount point of the disk that contains a path."""
-    place = path.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _existing(path.absolute())
     device = place.stat().st_dev
     while place != place.parent and place.parent.stat().st_dev == device:
         place = place.parent

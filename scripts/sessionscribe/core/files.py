@@ -92,18 +92,21 @@ def _temporary(path: Path) -> Path:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Add the file name to errors that lack it, so that messages can name the disk."""
+    """Name the file in errors that name none or a temporary one, for messages."""
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
+        named = [os.path.basename(str(name)) for name in (error.filename, error.filename2) if name]
+        if error.errno is None or (named and not any(name.startswith(".tmp-") for name in named)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # PyAV's errors cannot be changed
 
 
 def _rename(temporary: Mapping[Path, Path]) -> None:
     """Rename temporary files, given by their final paths."""
     for path, written in temporary.items():
-        written.replace(path)
+        with _naming(path):
+            written.replace(path)
     sync({path.parent for path in temporary})
 
 

@@ -77,7 +77,11 @@ def read_text(path: Path) -> str | None:
         return decoded(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(
+            f"cannot be read ({error.strerror})", where=path, hint="Check its permissions"
+        ) from error
+    except UnicodeDecodeError as error:
         raise UserError(f"cannot be read ({error})", where=path, hint="Save it as UTF-8 text") from error
 
 

@@ -109,7 +109,7 @@ def check_writable(folders: Iterable[Path]) -> None:
         try:
             probe.write_bytes(bytes(ROOM))
         except OSError as error:
-            error.filename = error.filename or str(probe)
+            error.filename = str(probe.parent.absolute())
             raise
         finally:
             with suppress(OSError):
