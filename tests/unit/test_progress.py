@@ -20,6 +20,7 @@ from snakemake_interface_logger_plugins.tests import TestLogHandlerBase
 
 import forks
 from project import Done
+from sessionscribe.cli import start
 from sessionscribe.cli import workflow as run
 from sessionscribe.jobs import workspace
 from snakemake_logger_plugin_sessionscribe import LogHandler, progress
@@ -255,6 +256,15 @@ def test_closed_streams_and_other_encodings_are_no_traceback(tmp_path: Path) -> 
     environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
     other = subprocess.run(command, shell=True, env=environment, capture_output=True, check=True)
     assert other.stdout == b"\\u4f1a\n"
+
+
+def test_a_set_up_that_is_older_than_the_checkout_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sessionscribe.cli.main", None)
+    monkeypatch.delattr("sessionscribe.cli.main", raising=False)
+    assert start.main() == 2
+    assert capsys.readouterr().err.endswith(" is not installed: run `make setup`\n")
 
 
 def test_what_only_shows_something_is_shown(folder: Path) -> None:

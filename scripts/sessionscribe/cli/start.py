@@ -23,6 +23,9 @@ def main() -> int:
         from sessionscribe.cli import main as command  # noqa: PLC0415
 
         return command.main()
+    except ModuleNotFoundError as error:  # the set-up is older than the checkout
+        print(f"sessionscribe: the package {error.name} is not installed: run `make setup`", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 128 + signal.SIGINT

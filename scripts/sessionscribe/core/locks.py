@@ -23,7 +23,7 @@ HINT = "If nothing is at work on this project, here or on another machine, delet
 
 def are_there(folder: Path) -> bool:
     """Return whether files in a folder can be locked."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".tmp-lock-") as file:
+    with tempfile.TemporaryFile(dir=folder, prefix=".tmp-lock-") as file:
         return take(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
