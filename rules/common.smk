@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ wildcard_constraints:
     index="[0-9]+",
 
 
-if Path("config/local.yaml").is_file():  # the user's own settings
+if os.path.lexists("config/local.yaml"):  # the user's own settings
 
     configfile: "config/local.yaml"
 

@@ -57,6 +57,9 @@ def test_an_unknown_setting_is_refused_and_the_nearest_named(
         ({"chunk": {"target_s": "long"}}, "chunk.target_s"),
         ({"chunk": {"target_s": 1}}, "chunk.target_s"),
         ({"chunk": None}, "chunk"),
+        ({"chunk": {"target_s": True}}, "chunk.target_s"),
+        ({"ingest": {"max_gap_h": False}}, "ingest.max_gap_h"),
+        ({"diarize": {"num_speakers": True}}, "diarize.num_speakers"),
         ({"chunk": {"target_s": 20, "search_s": 15}}, "chunk"),
         ({"transcribe": {"window_s": 31}}, "transcribe.window_s"),
         ({"transcribe": {"beam_size": 0}}, "transcribe.beam_size"),
@@ -94,6 +97,14 @@ def test_a_value_of_the_wrong_kind_is_refused_in_one_line_that_names_it(
         (
             "merge: {}\nchunk:\n  target_s: 5\n  vad: {}\n  target_s: 6\n",
             "line 5: is not YAML (the key `target_s` occurs twice)",
+        ),
+        (
+            "ingest:\n  max_gap_h: 1:30\n",
+            "line 2: is not YAML (`1:30` would be read as 90). Correct the file",
+        ),
+        (
+            "diarize: {num_speakers: 010}\n",
+            "line 1: is not YAML (`010` would be read as 8). Correct the file",
         ),
         ("\0", "cannot be read (unacceptable character #x0000: special characters are not allowed"),
     ],

@@ -252,6 +252,26 @@ def test_two_recordings_with_one_name(tmp_path: Path) -> None:
     assert found["other"].problem is None
 
 
+def test_names_that_some_disks_cannot_tell_apart(tmp_path: Path) -> None:
+    rows = [
+        lines(name, "recording", "mix", f"{n}.mp3", "1", "") for n, name in enumerate(["Talk", "talk", "eve"])
+    ]
+    found = manifest.read(table(tmp_path, HEADER, *rows))
+    assert [session.problem is None for session in found.values()] == [True, False, True]
+    assert "lines 3: " in str(found["talk"].problem)
+    assert "some disks cannot tell `talk` from `Talk`" in str(found["talk"].problem)
+
+
+def test_an_empty_line_and_columns_that_a_spreadsheet_adds_do_no_harm(tmp_path: Path) -> None:
+    rows = [
+        f"{lines(name, 'recording', 'mix', f'{name}.mp3', '1', '')}\t{more}"
+        for name, more in (("a", "\t"), ("b", "x\t"))
+    ]
+    found = manifest.read(table(tmp_path, "\t\t", f"{HEADER}\t\t", *rows))
+    assert found["a"].problem is None
+    assert "7 fields where the header has 6" in str(found["b"].problem)
+
+
 def test_shapes_do_not_mix_and_tracks_are_apart(tmp_path: Path) -> None:
     path = table(
         tmp_path,

@@ -35,6 +35,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["add", "a.wav", "--layout", "multitrak"], "multitrack"),
         (["evaluate", "a", "--reference", "b", "--max-werr", "1"], "--max-wer"),
         (["diff", "a", "b", "--sumary"], "--summary"),
+        (["batch", "--confgfile", "a.yaml", "once"], "--configfile"),
+        (["enroll", "Anna", "--sesion", "talk", "--speaker", "0:06"], "--session"),
+        (["run", "—session", "talk"], "--session"),
     ],
 )
 def test_of_a_typo_it_is_said_what_was_meant(

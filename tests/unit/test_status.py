@@ -95,6 +95,17 @@ def test_a_failure_counts_while_its_step_is_to_do_and_is_said_with_its_log(proje
         assert of(project).status == "transcribing"
 
 
+def test_a_recording_that_was_restored_is_no_failure(project: Project) -> None:
+    delete(project.files("fetch_recording")[0])
+    fail(project, "fetch_recording")
+    (note,) = project.root.glob("logs/failed/talk/*.json")
+    note.write_text(note.read_text().replace("is odd. Do this", "does not exist. Restore the file"))
+    assert of(project).status == "failed"
+    (project.root / "in").mkdir(exist_ok=True)
+    (project.root / "in/a.mp3").touch()
+    assert of(project).failures == ()
+
+
 def test_what_several_sessions_have_in_common_is_said_once(project: Project) -> None:
     common = "the models are missing. Get them"
     talk = replace(of(project), failures=(common, "in/a.mp3: is odd"), flags=())

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 
 from sessionscribe import PACKAGE, __version__
@@ -80,6 +81,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     first, *given = arguments
     parser, commands = _parsers([first] if first in COMMANDS else COMMANDS)
     named = commands.choices.get(first)
+    if named is not None:
+        _refuse_unknown(named, given, passes_on=first == "run")
     if named is None or named.actions or first == "run":
         options, rest = parser.parse_known_args([first, *with_action(named, given)])
     else:  # arguments may also follow options
@@ -99,6 +102,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         if not options.session:
             own.error("the following arguments are required: SESSION")
     return options
+
+
+def _refuse_unknown(command: Parser, given: Sequence[str], *, passes_on: bool) -> None:
+    """Refuse an unknown option before its value is taken for an argument, or another one found to be missing.
+
+    Word processors write two hyphens as a dash. A command may pass on what it does not know.
+    """
+    actions = command.actions.choices if command.actions else {}
+    parsers = [command, *(actions[word] for word in given if word in actions)]
+    known = {option for parser in parsers for option in parser._option_string_actions}
+    for word in takewhile("--".__ne__, given):
+        dashed = word.startswith(("–", "—")) and not Path(word).exists()
+        if dashed or (word.startswith("--") and word.partition("=")[0] not in known and not passes_on):
+            parsers[-1].error(f"unrecognized arguments: {word}")
 
 
 def _check_encoding(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -190,7 +191,7 @@ def configfiles(options: argparse.Namespace, root: Path = Path()) -> list[Path]:
     """
     own = profile_values(options, root).get("configfile", [])
     layers = options.configfile or [root / name for name in ([own] if isinstance(own, str) else own)]
-    return [*(root / path for path in CONFIG if (root / path).is_file()), *layers]
+    return [*(root / path for path in CONFIG if os.path.lexists(root / path)), *layers]
 
 
 def load(options: argparse.Namespace, sessions: Sequence[str] | None = None, root: Path = Path()) -> Config:

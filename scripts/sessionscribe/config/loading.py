@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -37,6 +38,19 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> float:
+        """Refuse a number that YAML reads otherwise than people: ``1:30`` in base 60, ``010`` in base 8."""
+        construct = self.construct_yaml_int if node.tag.endswith("int") else self.construct_yaml_float
+        number: float = construct(node)
+        if re.match(r"[-+]?0\d|.*:", node.value):
+            problem = f"`{node.value}` would be read as {number}"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+        return number
+
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_number)
 
 
 def load(paths: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Config:

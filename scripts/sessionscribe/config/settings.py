@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from sessionscribe.core.text import LONGEST_NAME
 
@@ -82,6 +90,14 @@ class Options(BaseModel):
     """Base of all settings: unknown keys, infinities and NaN are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _refuse_yes_as_number(cls, value: object, validate: ValidatorFunctionWrapHandler) -> object:
+        found: object = validate(value)
+        if isinstance(value, bool) and type(found) in (int, float):
+            raise ValueError("should be a number, and YAML reads yes, no, on and off as true and false")
+        return found
 
 
 class Cache(Options):

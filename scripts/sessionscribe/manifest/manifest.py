@@ -144,24 +144,36 @@ def read(path: Path) -> dict[str, Session]:
 
 def parse(text: str, path: Path) -> dict[str, Session]:
     """Return the sessions in the text of a manifest, as ``read`` does; ``path`` is for messages."""
-    found = tables.rows(text, path)
+    found = (
+        (line, values) for line, values in tables.rows(text, path) if any(value.strip() for value in values)
+    )
     _, header = next(found, (1, []))
     header = [OLDER.get(name, name) for name in header]
+    while header and not header[-1]:  # spreadsheets write a column in which there was something once
+        header.pop()
     tables.check_header(header, COLUMNS, REQUIRED, path)
     rows: dict[str, list[Row]] = {}
     problems: dict[str, str] = {}
     for line, values in found:
-        if not any(value.strip() for value in values):
-            continue
+        while len(values) > len(header) and not values[-1]:
+            values.pop()
         row, problem = _parse(header, values, line)
         if problem:
             row = replace(row, cells=_as_found(header, values))
             problems.setdefault(row.session, f"{path}, line {line}: {problem}")
         rows.setdefault(row.session, []).append(row)
+<<<<<<< HEAD
     for group in rows.values():
         group.sort(key=lambda row: row.part or 0)  # spreadsheets sort by any column
+=======
+    first = {names.folded(name): name for name in reversed(rows)}
+>>>>>>> 9844e705d40fe467d3345c54be052363bac807f3
     return {
-        name: Session(name, tuple(group), problems.get(name) or _conflict(name, group, path))
+        name: Session(
+            name,
+            tuple(group),
+            problems.get(name) or _conflict(name, first[names.folded(name)], group, path),
+        )
         for name, group in rows.items()
     }
 
@@ -271,13 +283,19 @@ def _wrong_setting(language: str, numbers: Mapping[str, int | None]) -> str | No
     return None
 
 
-def _conflict(name: str, rows: list[Row], path: Path) -> str | None:
-    """Return why ``rows`` cannot be one session, if so."""
+def _conflict(name: str, twin: str, rows: list[Row], path: Path) -> str | None:
+    """Return why ``rows`` cannot be one session, if so.
+
+    ``twin`` is the first name in the table that some disks consider the same.
+    """
     place = f"{path}, lines {', '.join(str(row.line) for row in rows)}"
+    if name != twin:
+        return f"{place}: some disks cannot tell `{name}` from `{twin}`. Give one of them another name"
     if len({row.layout for row in rows}) > 1:
         return f"{place}: session `{name}` has rows with different layouts. Give one of them another name"
     if rows[0].layout == "recording" and len(rows) > 1:
-        return f"{place}: two recordings have the session name `{name}`. Give one of them another name"
+        hint = "Remove one of them, or give it another name"
+        return f"{place}: two recordings have the session name `{name}`. {hint}"
     if len({row.track for row in rows}) < len(rows):
         return f"{place}: session `{name}` has two tracks with the same name. Give one of them another name"
     if rows[0].layout == "live" and (why := _parts_fault([row.part for row in rows])):

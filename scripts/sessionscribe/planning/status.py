@@ -169,12 +169,18 @@ class Failed:
 
 
 def failed(root: Path, plan: SessionPlan) -> list[Failed]:
-    """Return what failed in the last run and is still to do, including the check of the models."""
+    """Return what failed in the last run and is still to do, including the check of the models.
+
+    A recording that was missing and has been restored is none.
+    """
     found = []
     folders = [plan.session.name, *([MODELS] if plan.needs_models() else [])]
     for path in sorted(path for name in folders for path in (root / "logs/failed" / name).glob("*.json")):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # removed, or damaged
             failure = json.loads(path.read_bytes())
+            place, _, what = failure["message"].partition(": ")
+            if what.startswith("does not exist") and (root / place).exists():
+                continue
             if path.parent.name == MODELS or failure["output"] in plan.pending.keys() | plan.missing:
                 found.append(Failed(failure["message"], failure["log"]))
     if plan.session.problem and not found:
