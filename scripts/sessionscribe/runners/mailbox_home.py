@@ -168,8 +168,8 @@ class MailboxWorker:
         """Put an untrusted result in place and return the reply, or None if it is incomplete or invalid."""
         reply = self._mailbox.read(f"results/{job}/{worker}.json") or {}
         match reply:
-            case {"code": int(), "made": dict(made), "contents": dict(), "usage": dict(), "error": str(error)}:
-                reply["error"] = "\n".join(visible(line, None) for line in error.splitlines())
+            case {"code": int(), "made": dict(made), "contents": dict(), "usage": dict(), "error": str()}:
+                reply["error"] = "\n".join(visible(line, None) for line in reply["error"].splitlines())
             case _:
                 return None
         if not all(isinstance(digest, str) and DIGEST.fullmatch(digest) for digest in made.values()):
