@@ -410,7 +410,17 @@ def no_members(data: bytes) -> bytes:
     return bytes(len(data) // 2) + data[len(data) // 2 :]
 
 
-@pytest.mark.parametrize("damage", [cut_xml, other_xml, spoilt_member, no_members])
+def bomb(data: bytes) -> bytes:
+    """A member is said to unpack to more than the memory holds."""
+    out = io.BytesIO(data)
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.writestr("zeros", b"")
+    data = out.getvalue()
+    at = data.rindex(b"PK\1\2") + 24
+    return data[:at] + b"\xf0\xff\xff\xff" + data[at + 4 :]
+
+
+@pytest.mark.parametrize("damage", [cut_xml, other_xml, spoilt_member, no_members, bomb])
 def test_a_damaged_word_document_is_one_clear_line(
     project: Corrector, damage: Callable[[bytes], bytes]
 ) -> None:

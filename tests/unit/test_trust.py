@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import stat
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import media
 from builders import transcript, words
+from sessionscribe.artifacts.chunk_transcript import Language
 from sessionscribe.artifacts.speakers import EnrolledVoice
 from sessionscribe.cli import main
 from sessionscribe.config.settings import Export
@@ -137,6 +139,17 @@ def test_the_name_of_a_tracks_file_is_cut(tmp_path: Path, monkeypatch: pytest.Mo
     speakers = {row.speaker for row in manifest.read(Path("config/sessions.tsv"))["duo"].rows}
     assert "Bo x" in speakers
     assert max(map(len, speakers)) <= text.LONGEST_NAME
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "1e300"])
+def test_a_time_that_is_none_is_refused_where_it_is_read(tmp_path: Path, number: str) -> None:
+    """The last one is a number, but not in milliseconds."""
+    path = tmp_path / "pulled.json"
+    about = {"session": "s", "language": "en", "probability": 1, "given": False}
+    vote = {"track": "mix", "start": "?", "language": "en", "probability": 1}
+    path.write_text(json.dumps({**about, "votes": [vote]}).replace('"?"', number))
+    with pytest.raises(UserError, match=r"is not a valid Language \(votes.0.start"):
+        Language.read(path)
 
 
 HALF = "\ud800"

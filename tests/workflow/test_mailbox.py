@@ -103,6 +103,8 @@ def test_two_homes_have_one_mailbox_into_which_others_write(folder: Remote, tmp_
         (home / "in/table.txt").write_text("slow=0.7\n")
     made = {"out/0.txt": "../../../../dev/zero"}
     hostile = json.dumps({"code": 0, "made": made, "contents": [], "usage": {}, "error": ""})
+    scripts = {"archive": "0" * 64, "folder": "scripts"}
+    foreign = {"request": {"files": [1], "script": "make.py"}, "scripts": scripts}
     written, ended = set[str](), threading.Event()
 
     def write_into_it() -> None:
@@ -113,7 +115,10 @@ def test_two_homes_have_one_mailbox_into_which_others_write(folder: Remote, tmp_
                 place.mkdir(parents=True)
                 (place / "evil.json").write_text(hostile)
                 (place / "torn.json").write_text('{"code": 0, "ma')
-                (mailbox / f"requests/{job.split('-')[0]}-foreign.json").write_text('{"request": 1}')
+                home = job.split("-")[0]
+                (mailbox / f"requests/{home}-foreign.json").write_text('{"request": 1}')
+                (mailbox / f"requests/{home}-0.json").write_text("[")  # before all others
+                (mailbox / f"requests/{home}-1.json").write_text(json.dumps(foreign))
 
     writer = threading.Thread(target=write_into_it)
     writer.start()

@@ -67,6 +67,7 @@ def test_the_token_of_the_address_becomes_a_cookie(client: Client, served: Proje
 def test_another_host_name_is_refused(client: Client) -> None:
     code, *_ = client.ask("GET", "/", Host="evil.example", Authorization=f"Bearer {client.token}")
     assert code == 400
+    assert client.ask("GET", "/healthz", Host="LocalHost:80")[0] == 200  # names have no case
 
 
 def test_what_changes_something_must_come_from_its_own_page(client: Client) -> None:
@@ -75,6 +76,9 @@ def test_what_changes_something_must_come_from_its_own_page(client: Client) -> N
     assert client.ask(*stop, Cookie=cookie)[0] == 403
     foreign = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
     assert client.ask(*stop, Cookie=cookie, **foreign)[0] == 403
+    assert client.ask(*stop, Cookie=cookie, Host=host, Origin="http://[")[0] == 403
+    # Without TLS, browsers tell other machines the origin only.
+    assert client.ask(*stop, Cookie=cookie, Host=host, Origin=f"http://{host}")[0] == 409
     own = {"Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
     assert client.ask(*stop, Cookie=cookie, Host=host, **own)[0] == 409  # allowed: there is nothing to stop
 

@@ -32,14 +32,14 @@ Layout = Annotated[
     Literal["recording", "multitrack", "live"],
     BeforeValidator(lambda layout: "multitrack" if layout == "tracks" else layout),  # in old files
 ]
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
 Samples = Annotated[int, Field(ge=0)]
 
 
 class Part(BaseModel):
     """A piece of an artifact. Unknown keys are refused, since a newer file may mean something else."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Artifact(Part):

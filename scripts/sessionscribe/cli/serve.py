@@ -77,7 +77,7 @@ def serve(options: argparse.Namespace, config: Config) -> int:
         Exports(archive, runs),
         security.Rules(
             token,
-            (*security.LOOPBACK, *options.allow_host),
+            (*security.LOOPBACK, *map(str.lower, options.allow_host)),
             options.read_only,
             config.serve.origins,
             security.token(LOCK_TOKEN) if config.serve.origins else "",

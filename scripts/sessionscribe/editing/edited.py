@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,8 @@ _SUMMARY = re.compile(r"[\d:]+ · [\w-]+( · \d+ speakers?)?")
 # In a Word document with tracked changes, what was deleted or moved away is left out.
 _PARAGRAPHS = ".//w:p[not(ancestor::w:tbl or ancestor::w:txbxContent)]"
 _RUNS = ".//w:r[not(ancestor::w:del or ancestor::w:moveFrom or ancestor::w:rt or ancestor::w:txbxContent)]"
+MOST_UNPACKED = 200_000_000
+"""Maximum size of a Word document's content in bytes; a transcript of four hours has a twentieth."""
 # What formats that require a speaker write if there is none.
 _NOBODY_IN = {"maxqda": "?", "stm": NOBODY, "json": NOBODY}
 _ENDS = "Worth a look"  # the heading above an export's list of flags
@@ -284,7 +287,11 @@ def _docx(path: Path) -> list[Line]:
     from docx.text.paragraph import Paragraph  # noqa: PLC0415
 
     try:
-        document = docx.Document(io.BytesIO(path.read_bytes()))
+        data = io.BytesIO(path.read_bytes())
+        with zipfile.ZipFile(data) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MOST_UNPACKED:
+                raise ValueError("its content would fill the memory")
+        document = docx.Document(data)
         found = [
             (_plain("".join(run.text for run in p.xpath(_RUNS))), Paragraph(p, document).style)
             for p in document.element.body.xpath(_PARAGRAPHS)

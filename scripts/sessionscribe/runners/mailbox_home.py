@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sessionscribe.core.errors import UserError
+from sessionscribe.core.errors import UserError, visible
 from sessionscribe.core.fingerprint import fingerprint
 from sessionscribe.runners import sources
 from sessionscribe.runners.errors import DiedError, DisconnectedError, RequeuedError
@@ -169,7 +169,7 @@ class MailboxWorker:
         reply = self._mailbox.read(f"results/{job}/{worker}.json") or {}
         match reply:
             case {"code": int(), "made": dict(made), "contents": dict(), "usage": dict(), "error": str()}:
-                pass
+                reply["error"] = "\n".join(visible(line, None) for line in reply["error"].splitlines())
             case _:
                 return None
         if not all(isinstance(digest, str) and DIGEST.fullmatch(digest) for digest in made.values()):

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -51,6 +52,7 @@ class MailboxServer:
         self._observer, self._in_hand = Observer(), set[str]()
         self._taking, self._stopped = threading.Lock(), threading.Event()
         self._fetched, self._refused = set[str](), set[str]()
+        self._tries = Counter[str]()  # so that a job whose files never arrive does not hold up others
         self._process: LocalWorker | None = None
         self.done = 0
         """Number of jobs with a result."""
@@ -101,8 +103,10 @@ class MailboxServer:
     def _next(self) -> str | None:
         """Return a job that no other worker runs and whose home is alive, or None."""
         with self._taking:
-            job = next((job for job in self._open_jobs() if job not in self._in_hand), None)
+            jobs = (job for job in self._open_jobs() if job not in self._in_hand)
+            job = min(jobs, key=self._tries.__getitem__, default=None)
             if job is not None:
+                self._tries[job] += 1
                 self._in_hand.add(job)
             return job
 
@@ -136,18 +140,17 @@ class MailboxServer:
             content = self._mailbox.read(f"requests/{job}.json")
             if content is not None and min([*others, self.name]) == self.name:
                 self._run(job, content)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            self._refused.add(job)
+            hint = "Use the same version of the program on both sides"
+            raise UserError("is not a job that this version understands", where=job, hint=hint) from error
         finally:
             self._mailbox.remove([claim])
 
     def _run(self, job: str, content: dict[str, Any]) -> None:
-        try:
-            request, scripts, files = content["request"], content["scripts"], content["request"]["files"]
-            folder = self._folder.absolute() / SCRIPTS / scripts["archive"] / scripts["folder"]
-            script = str(folder / request["script"])
-        except (KeyError, TypeError) as error:
-            self._refused.add(job)
-            hint = "Use the same version of the program on both sides"
-            raise UserError("is not a job that this version understands", where=job, hint=hint) from error
+        request, scripts, files = content["request"], content["scripts"], content["request"]["files"]
+        folder = self._folder.absolute() / SCRIPTS / scripts["archive"] / scripts["folder"]
+        script = str(folder / request["script"])
         self._fetch_files(home_of(job), {**files, f"{SCRIPTS}/{scripts['archive']}.zip": scripts["archive"]})
         self._unpack(scripts["archive"])
         self._fetch_models(folder, content.get("models", []))

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -108,7 +107,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:  # noqa: PLR0911 -- one return per rule
         """Return the response to a request that is refused or redirected; None: accept it."""
-        if request.headers.get("host", "").rsplit(":", 1)[0] not in self.rules.hosts:
+        if request.headers.get("host", "").rsplit(":", 1)[0].lower() not in self.rules.hosts:
             return PlainTextResponse("Unknown host name: start the server with --allow-host NAME.", 400)
         if _path(request.scope) in OPEN:
             return None
@@ -150,6 +149,9 @@ def _is_same(given: str, token: str) -> bool:
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    """Return whether the request comes from a page of this server, according to the browser."""
-    origin = urlsplit(headers.get("origin", ""))
-    return headers.get("sec-fetch-site") == "same-origin" and origin.netloc == headers.get("host")
+    """Return whether the request comes from a page of this server, according to the browser.
+
+    Without TLS, browsers send `Sec-Fetch-Site` to this machine only, but `Origin` always.
+    """
+    is_same = headers.get("sec-fetch-site", "same-origin") == "same-origin"
+    return is_same and headers.get("origin", "").partition("://")[2] == headers["host"]
