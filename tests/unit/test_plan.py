@@ -466,6 +466,12 @@ def test_another_session_of_the_manifest_touches_none(project: Project) -> None:
     assert [name for name, s in project.plan().sessions.items() if s.pending] == ["new"]
 
 
+def test_the_order_of_rows_decodes_nothing_again(project: Project) -> None:
+    project.rows.reverse()
+    assert project.todo("eve") == Counter()
+    assert not project.todo("duo") & Counter(["convert_audio", "plan_chunks", "transcribe_chunk"])
+
+
 # Files that are missing or not whole.
 
 AFTER = {

@@ -162,12 +162,9 @@ def parse(text: str, path: Path) -> dict[str, Session]:
             row = replace(row, cells=_as_found(header, values))
             problems.setdefault(row.session, f"{path}, line {line}: {problem}")
         rows.setdefault(row.session, []).append(row)
-<<<<<<< HEAD
     for group in rows.values():
         group.sort(key=lambda row: row.part or 0)  # spreadsheets sort by any column
-=======
     first = {names.folded(name): name for name in reversed(rows)}
->>>>>>> 9844e705d40fe467d3345c54be052363bac807f3
     return {
         name: Session(
             name,
