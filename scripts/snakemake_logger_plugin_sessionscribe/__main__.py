@@ -22,9 +22,9 @@ def or_lose(write: Callable[..., object], *text: str) -> int:
 
 
 def is_new(record: logging.LogRecord) -> bool:
-    """Return False for the table of jobs that Snakemake repeats at the end of a dry run."""
+    """Return False for a repeated table of jobs, and for reasons after `--quiet reason`."""
     if not hasattr(record, "stats"):
-        return True
+        return not ("reason" in sys.argv and record.getMessage().startswith("Reasons:\n"))
     tables.append(record.getMessage())
     return tables.count(record.getMessage()) == 1
 

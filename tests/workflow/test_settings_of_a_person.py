@@ -51,6 +51,7 @@ def test_settings_that_are_forgotten_are_said_and_those_in_their_own_file_are_re
     other = ("--config", "merge={segment_gap_s: 2.5}")  # over all files, for every command
     assert plain(project, command, "status", *other).out.count(" transcribing") == 3
     done = plain(project, command, "run", "duo", "-n", *other)
+    assert "Reasons:" not in done.text
     assert "merge.segment_gap_s was `1.0`, is `2.5`" in done.err
     assert re.search(r"^merge_transcript +1$", done.out, re.MULTILINE), done.text
 

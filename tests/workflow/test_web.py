@@ -399,6 +399,8 @@ def test_a_run_is_started_and_stopped_and_goes_on_later(fresh: Project, tmp_path
         assert client.post("/api/run", {"sessions": ["duo"]})[0] == 202
         assert client.post("/api/run", {})[0] == 409
         assert eventually((project / "results").exists, 60)
+        for restarted in serving(project):  # it shows the progress, not only that something runs
+            assert eventually(lambda at=restarted: b" jobs, " in at.ask("GET", "/queue")[2], 60)
         assert client.post("/api/run/stop", {})[0] == 202
         wait_for_the_run(client)
         assert client.post("/api/run/stop", {})[0] == 409

@@ -50,7 +50,7 @@ NO_SESSIONS = "No sessions yet. Add recordings with `sessionscribe add SOURCE…
 PREFLIGHT = "logs/preflight"
 UNABLE = (
     "transcripts will be without speakers: torch and pyannote.audio are not installed here. "
-    "`make setup LIGHT=0` installs them; with `diarize.model: off` this is not said"
+    "`make setup LIGHT=0` installs them; `diarize.model: off` turns this message off"
 )
 MANIFEST = str(Config.model_fields["manifest"].default)
 HINT = "`sessionscribe status` lists the sessions"

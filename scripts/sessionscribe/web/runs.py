@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from sessionscribe.core import locks
 from sessionscribe.jobs import workspace
 from sessionscribe.jobs.workspace import Owner
 
@@ -50,6 +52,7 @@ class Runs:
             log = self.root / LOG
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as out:
+                locks.take(out, fcntl.LOCK_EX)  # the run inherits it: see `writes_log`
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "sessionscribe.cli.main", *arguments],
                     cwd=self.root,
@@ -71,9 +74,21 @@ class Runs:
 
     def state(self) -> str:
         """Return a line about the active run, whoever started it; "" if there is none."""
-        if self.current():
+        others = () if self.current() else self._others()
+        if self.current() or (others and self.writes_log()):
             return self.last_line() or "starting"
-        return ", ".join(f"process {owner.pid} on {owner.host}" for owner in self._others())
+        return ", ".join(f"process {owner.pid} on {owner.host}" for owner in others)
+
+    def writes_log(self) -> bool:
+        """Return whether a run that a page started, possibly of an earlier server, still has its log open."""
+        try:
+            with (self.root / LOG).open("rb") as log:
+                locks.take(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def _others(self) -> Collection[Owner]:
         return workspace.at_work(self.root / ".snakemake").values()
