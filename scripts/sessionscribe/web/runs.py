@@ -52,7 +52,8 @@ class Runs:
             log = self.root / LOG
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as out:
-                locks.take(out, fcntl.LOCK_EX)  # the run inherits it: see `writes_log`
+                with suppress(BlockingIOError):  # the run inherits it: see `writes_log`
+                    locks.take(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "sessionscribe.cli.main", *arguments],
                     cwd=self.root,
