@@ -27,25 +27,34 @@ from sessionscribe.runners.machine import Address
 
 KEEP_OPEN = "p=$PPID; echo ready; cat >/dev/null; kill $p"
 QUIET = (
-    *("BatchMode=yes", "RequestTTY=no", "RemoteCommand=none"),
-    *("PermitLocalCommand=no", "ClearAllForwardings=yes"),
+    "BatchMode=yes",
+    "RequestTTY=no",
+    "RemoteCommand=none",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
 )
 MASTER = ("ControlMaster=yes", "ControlPersist=no", "ServerAliveCountMax=3")
 HOPELESS = (
-    *("Permission denied (", "Host key verification failed", "Too many authentication failures"),
-    *("Unable to negotiate", "invalid characters", "Bad owner or permissions"),
-    *("Bad configuration option", "Unsupported option", "no argument after keyword"),
+    "Permission denied (",
+    "Host key verification failed",
+    "Too many authentication failures",
+    "Unable to negotiate",
+    "invalid characters",
+    "Bad owner or permissions",
+    "Bad configuration option",
+    "Unsupported option",
+    "no argument after keyword",
 )
 """Parts of ssh's messages after which a retry is useless."""
 TOO_MANY_SESSIONS = "Session open refused by peer"
 CONSEQUENCES = (
-    *("kex_exchange_identification:", "Connection closed by", "Connection reset by"),
-    *(
-        "stdio forwarding failed",
-        "Disconnected from",
-        "rsync error:",
-        "rsync: connection unexpectedly closed",
-    ),
+    "kex_exchange_identification:",
+    "Connection closed by",
+    "Connection reset by",
+    "stdio forwarding failed",
+    "Disconnected from",
+    "rsync error:",
+    "rsync: connection unexpectedly closed",
 )
 """Beginnings of messages of ssh and rsync that only follow from an earlier one."""
 NO_CONNECTION = 255
