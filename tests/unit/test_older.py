@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -23,11 +21,7 @@ def older(tmp_path: Path) -> Path:
     """What commit 54d02dc left of three small sessions, one of each layout (audio and arrays are empty)."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
-    root = tmp_path / "54d02dc"
-    for record in (root / "results/provenance").rglob("convert_audio*.json"):
-        for output in json.loads(record.read_bytes())["outputs"]:
-            os.truncate(root / output["path"], output["size"])
-    return root
+    return tmp_path / "54d02dc"
 
 
 def plan(root: Path, **changes: dict[str, object]) -> Plan:

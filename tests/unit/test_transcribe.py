@@ -154,7 +154,7 @@ def test_silence_has_no_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_votes_count_by_their_probability(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transcribe, "speech_engine", lambda _: SimpleNamespace(speech_model=Votes))
-    monkeypatch.setattr(transcribe, "read_samples", lambda *_: np.zeros(16_000, np.float32))
+    monkeypatch.setattr(transcribe, "read_samples", lambda *_, **__: np.zeros(16_000, np.float32))
     found = language(tmp_path, Transcribe(), [(i * 60, i * 60 + 9) for i in range(10)])
     assert found.language == "en"
     assert found.probability == round(1.1 / 2.4, 4)

@@ -159,9 +159,9 @@ def test_who_reads_a_damaged_file_says_so_and_makes_nothing_of_it(
 
 
 def test_a_copy_of_another_file_is_not_read(project: Project, finished: Project) -> None:
-    """Of another track, whose audio does not say whose it is, and of another session."""
+    """The audio of another session has another length; all else says whose it is."""
     copies = {
-        "convert/duo/alice.flac": "convert/duo/bob.flac",
+        "convert/duo/alice.flac": "convert/talk/mix.flac",
         "diarize/talk.turns.json": "diarize/live.turns.json",
     }
     for path, other in copies.items():
@@ -171,7 +171,7 @@ def test_a_copy_of_another_file_is_not_read(project: Project, finished: Project)
     before = project.results("results/export")
     done = project.sessionscribe("run")
     assert done.code == 1
-    assert "results/convert/duo/alice.flac is not the file that its job wrote. Run `sess" in done.text
+    assert "results/convert/duo/alice.flac: has another length than its track: it was replaced" in done.text
     assert "results/diarize/talk.turns.json: is a copy of another file, of live." in done.text
     left = project.results("results/export")
     assert all(before[name] == content for name, content in left.items())

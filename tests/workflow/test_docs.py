@@ -60,7 +60,7 @@ def finish_sessions(project: Project) -> None:
     audio = cut_audio(DEMO / "recordings/meeting.mp4", project / "results/convert/meeting/mix.flac", 0, 30)
     plan = builders.plan(soundfile.info(audio).duration, session="meeting", track="mix")
     builders.timeline(plan).write(project / "results/chunk/meeting.timeline.json")
-    turns = builders.turns((0, 15, "SPEAKER_00"))
+    turns = builders.turns((0, 15, "SPEAKER_00")).model_copy(update={"session": "meeting"})
     turns.write(project / "results/diarize/meeting.turns.json")
 
 

@@ -38,14 +38,16 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile | SlicedTrack]:
         raise UserError(f"cannot be read as audio ({error})", where=path, hint=HINT) from error
 
 
-def read_samples(path: Path, start: int, stop: int) -> NDArray[np.float32]:
+def read_samples(path: Path, start: int, stop: int, *, of: int | None = None) -> NDArray[np.float32]:
     """Return the samples `[start, stop)` of a converted track, full scale 1.0.
 
     Raises:
         ValueError: the samples are not inside the track.
-        UserError: the file is missing or damaged.
+        UserError: the file is missing or damaged, or does not have ``of`` samples.
     """
     with open_audio(path) as file:
+        if of is not None and file.frames != of:
+            raise UserError("has another length than its track: it was replaced", where=path, hint=HINT)
         if not 0 <= start <= stop <= file.frames:
             raise ValueError(f"[{start}, {stop}) is not inside the {file.frames} samples of {path}")
         file.seek(start)

@@ -218,24 +218,8 @@ class Plan:
                 undone.add(work)
         plan.absent = {path: step for path, step in plan.absent.items() if step not in undone}
         absent_audio.provide(plan, self.root)
-        plan.replaced = self._replaced_audio(plan)
-        if held := self._skipped | plan.replaced:
-            plan.hold_back(held)
-
-    def _replaced_audio(self, plan: SessionPlan) -> set[str]:
-        """Return the converted tracks that pending steps read but whose size is not the one in their record.
-
-        Other results tell their readers which session and track they belong to.
-        """
-        read = {path for step in plan.pending.values() for s in sources(step.inputs) for path in paths(s)}
-        done = (w for w in plan.steps.works if isinstance(w, Step) and w.rule == "convert_audio")
-        found = set()
-        for step in (step for step in done if step.outputs[0] in read - plan.pending.keys()):
-            path, made = self.root / step.outputs[0], self._results.record(step.record).get("outputs", ())
-            noted = {each["path"]: each["size"] for each in made}
-            if path.exists() and path.stat().st_size != noted.get(step.outputs[0], path.stat().st_size):
-                found.add(step.outputs[0])
-        return found
+        if self._skipped:
+            plan.hold_back(self._skipped)
 
     def targets(self) -> list[str]:
         """Return the files to request from Snakemake so that it makes everything that is due."""
@@ -249,16 +233,11 @@ class Plan:
         """One line for each problem.
 
         These are voice samples and rows of the table of names that cannot be used, corrections of unknown
-        sessions, results made with other settings, work that needs missing recordings, and replaced audio.
+        sessions, results made with other settings, and work that needs missing recordings.
         """
         blocked = [absent_audio.warning(plan) for plan in self.sessions.values() if plan.lacking]
         other = other_settings.warning(self.sessions.values(), self._results)
-        replaced = [
-            f"{path} is not the file that its job wrote. Run `sessionscribe verify`, then run again"
-            for plan in self.sessions.values()
-            for path in sorted(plan.replaced)
-        ]
-        return [*self._warnings, *([other] if other else []), *blocked, *replaced]
+        return [*self._warnings, *([other] if other else []), *blocked]
 
     def preflight_task(self) -> dict[str, list[str]]:
         """Return the models that the pending steps up to ``until`` need, for ``check_models``."""

@@ -25,7 +25,7 @@ class SessionPlan:
         missing: the missing files of pending steps: settings, outputs and records.
         absent: audio that was not published, with the step that recreates it.
         blocked: steps that cannot be done now: they are skipped, or need recordings that are not here
-            (``lacking``) or audio that was replaced (``replaced``).
+            (``lacking``).
         unavailable: files that cannot be made for lack of a recording, and that other steps can do without.
         changed: the outdated keys in the names of settings files, by step.
     """
@@ -38,7 +38,6 @@ class SessionPlan:
     absent: dict[str, Step] = field(default_factory=dict)
     blocked: dict[str, Step] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
-    replaced: set[str] = field(default_factory=set)
     unavailable: set[str] = field(default_factory=set)
     changed: dict[str, str] = field(default_factory=dict)
     _steps: SessionSteps | None = None

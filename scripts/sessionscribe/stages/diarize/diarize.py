@@ -241,7 +241,7 @@ def read_session(timeline: Timeline, audio: dict[str, Path], start: int, stop: i
             hint = "Add the session again to measure its durations"
             raise UserError(what, where=timeline.session, hint=hint)
         samples[first - start : last - start] = read_samples(
-            audio[track.track], first - track.offset, last - track.offset
+            audio[track.track], first - track.offset, last - track.offset, of=track.samples
         )
     return samples
 

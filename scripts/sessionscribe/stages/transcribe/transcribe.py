@@ -63,7 +63,7 @@ def detect_language(
     if windows:
         model = speech_engine(options.model).speech_model(options, threads=threads)
     for plan, path, start, stop in windows:
-        heard = read_samples(path, start, stop)
+        heard = read_samples(path, start, stop, of=plan.samples)
         code, probability = model.detect_language(heard)
         metrics.heard(len(heard) / SAMPLE_RATE)
         weight[code] += probability
@@ -114,7 +114,7 @@ def transcribe_chunk(
     engine = Engine(name="none", version="", model="no speech", device="", compute_type="")
     if windows:
         model = speech_engine(options.model).speech_model(options, threads=threads)
-        samples = read_samples(audio, heard.start, heard.stop)
+        samples = read_samples(audio, heard.start, heard.stop, of=plan.samples)
         own = _from(heard.start, windows)
         if language in (UNDETERMINED, PER_WINDOW):
             spoken = by_language(own, lambda part: model.detect_language(stitched(samples, part)))
